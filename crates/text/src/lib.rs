@@ -1,0 +1,8 @@
+//! Everything about text that trainer, evaluation, page and browser preview must do alike: tokens, the layout of a trace
+//! and its loss mask, finding the answer, judging it. One code for all of them is what makes their figures agree.
+
+pub mod extract;
+pub mod layout;
+pub mod score;
+pub mod tokenizer;
+pub mod view;
