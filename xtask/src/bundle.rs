@@ -79,7 +79,10 @@ pub(crate) fn cargo(paths: &Paths, recipe: &Recipe, tools: &Toolchain, verb: &st
     let mut command = Command::new("cargo");
     command.current_dir(&paths.root);
     command.args([verb, "--package", recipe.package, "--lib", "--target", wasm_target::TARGET]);
-    command.env("CARGO_TARGET_DIR", &paths.wasm).env("RUSTFLAGS", recipe.rustflags).env_remove("CARGO_ENCODED_RUSTFLAGS");
+    command
+        .env("CARGO_TARGET_DIR", &paths.wasm)
+        .env("RUSTFLAGS", recipe.rustflags)
+        .env_remove("CARGO_ENCODED_RUSTFLAGS");
     tools.apply(&mut command);
     command
 }

@@ -11,12 +11,8 @@ use flate2::write::GzEncoder;
 /// Writes `file.br` and `file.gz`. Smallest settings: it happens once a content, at build time.
 pub(crate) fn beside(file: &Path) -> Result<()> {
     let bytes = fs::read(file).with_context(|| format!("reading {}", file.display()))?;
-    let params = brotli::enc::BrotliEncoderParams {
-        quality: 11,
-        lgwin: 24,
-        size_hint: bytes.len(),
-        ..Default::default()
-    };
+    let params =
+        brotli::enc::BrotliEncoderParams { quality: 11, lgwin: 24, size_hint: bytes.len(), ..Default::default() };
     let mut packed = Vec::new();
     brotli::BrotliCompress(&mut bytes.as_slice(), &mut packed, &params).context("brotli")?;
     fs::write(with_end(file, "br"), packed)?;

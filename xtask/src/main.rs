@@ -2,10 +2,12 @@
 //! but nothing of what the crates do.
 
 mod bundle;
+mod checks;
 mod compress;
 mod native;
 mod paths;
 mod proc;
+mod report;
 mod setup;
 mod site;
 mod stamp;
@@ -34,6 +36,8 @@ fn main() -> Result<()> {
         "setup" => setup::for_tests(&paths),
         "build" => native::build(&paths).map(drop),
         "bundles" => native::bundles(&paths).map(drop),
+        "check" => checks::check(&paths),
+        "test" => checks::test(&paths),
         "serve" => native::serve(&paths, &rest),
         "" | "help" | "-h" | "--help" => {
             print!("{USAGE}");

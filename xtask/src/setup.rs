@@ -67,7 +67,8 @@ pub(crate) fn cargo_deny(paths: &Paths) -> Result<std::path::PathBuf> {
     let target = folder.join("target");
     command.env("CARGO_TARGET_DIR", &target).current_dir(&paths.root);
     command.args(["install", "cargo-deny", "--locked", "--version", CARGO_DENY, "--root"]).arg(&folder);
-    proc::run(&mut command).with_context(|| format!("cargo-deny {CARGO_DENY} could not be installed; the licence check needs it"))?;
+    proc::run(&mut command)
+        .with_context(|| format!("cargo-deny {CARGO_DENY} could not be installed; the licence check needs it"))?;
     let _ = std::fs::remove_dir_all(target);
     Ok(program)
 }

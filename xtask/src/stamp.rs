@@ -65,7 +65,8 @@ fn add_folder(hash: &mut Sha256, root: &Path, folder: &Path) -> Result<()> {
 
 /// Folders of `package` and of the workspace crates that it needs without being asked.
 fn folders(root: &Path, package: &str) -> Result<Vec<PathBuf>> {
-    let metadata = MetadataCommand::new().manifest_path(root.join("Cargo.toml")).no_deps().exec().context("cargo metadata")?;
+    let metadata =
+        MetadataCommand::new().manifest_path(root.join("Cargo.toml")).no_deps().exec().context("cargo metadata")?;
     let members: HashMap<&str, &cargo_metadata::Package> =
         metadata.packages.iter().map(|member| (member.name.as_str(), member)).collect();
     let mut seen = BTreeSet::new();
@@ -75,9 +76,10 @@ fn folders(root: &Path, package: &str) -> Result<Vec<PathBuf>> {
             continue;
         }
         let member = members.get(name).with_context(|| format!("no crate `{name}` in the workspace"))?;
-        let needed = member.dependencies.iter().filter(|edge| {
-            edge.path.is_some() && !edge.optional && edge.kind == DependencyKind::Normal
-        });
+        let needed = member
+            .dependencies
+            .iter()
+            .filter(|edge| edge.path.is_some() && !edge.optional && edge.kind == DependencyKind::Normal);
         open.extend(needed.map(|edge| edge.name.as_str()));
     }
     seen.iter()
