@@ -1,6 +1,7 @@
 //! Builds both wasm bundles and the `anneal` binary, and runs every check. Called by `./x`; knows the repository,
 //! but nothing of what the crates do.
 
+mod bench;
 mod bundle;
 mod checks;
 mod compress;
@@ -23,7 +24,7 @@ const USAGE: &str = "\
   build          both wasm bundles and dist/anneal, with their sizes
   check          the fast inner loop: format, clippy and unit tests of the light crates
   test           everything CI runs; closes with one line `N passed, N failed`
-  bench [ARGS]   measures training, generation, pages, import and sizes; writes docs/PERFORMANCE.md
+  bench          measures training, generation, pages, import and sizes; writes docs/PERFORMANCE.md
   setup          only fetch what the machine lacks
 ";
 
@@ -38,6 +39,7 @@ fn main() -> Result<()> {
         "bundles" => native::bundles(&paths).map(drop),
         "check" => checks::check(&paths),
         "test" => checks::test(&paths),
+        "bench" => bench::run(&paths),
         "serve" => native::serve(&paths, &rest),
         "" | "help" | "-h" | "--help" => {
             print!("{USAGE}");
