@@ -52,14 +52,25 @@ const PIPELINE: &str = "1";
 
 /// Builds the bundle, or finds it. The folder holds `NAME-HASH.wasm`, `NAME-HASH.js`, snippets by their content's hash, and
 /// `.br` and `.gz` beside each.
-pub(crate) fn build(paths: &Paths, recipe: &Recipe, tools: &Toolchain) -> Result<PathBuf> {
+///
+/// `strict`: a warning in our own crates is an error. That is the lint of code behind `cfg(target_family = "wasm")`; a
+/// check of its own would compile the types of Burn once more.
+pub(crate) fn build(paths: &Paths, recipe: &Recipe, tools: &Toolchain, strict: bool) -> Result<PathBuf> {
     let how = [PIPELINE, recipe.profile, recipe.rustflags, recipe.wasm_opt, &tools.version];
     let key = stamp::of_package(&paths.root, recipe.package, &how)?;
     let done = paths.cache.join("bundles").join(format!("{}-{key}", recipe.package));
+    let clean = done.with_extension("clean");
+    if done.is_dir() && (!strict || clean.exists()) {
+        return Ok(done);
+    }
+    let module = compile(paths, recipe, tools, strict)?;
+    if strict {
+        fs::create_dir_all(paths.cache.join("bundles"))?;
+        fs::write(&clean, "compiled without a warning\n")?;
+    }
     if done.is_dir() {
         return Ok(done);
     }
-    let module = compile(paths, recipe, tools)?;
     let work = paths.cache.join("bundles").join(format!(".{}-{key}-{}", recipe.package, std::process::id()));
     let _ = fs::remove_dir_all(&work);
     fs::create_dir_all(&work).with_context(|| format!("creating {}", work.display()))?;
@@ -74,22 +85,19 @@ pub(crate) fn build(paths: &Paths, recipe: &Recipe, tools: &Toolchain) -> Result
     Ok(done)
 }
 
-/// The command line of a wasm build, also that of clippy on wasm.
-pub(crate) fn cargo(paths: &Paths, recipe: &Recipe, tools: &Toolchain, verb: &str) -> Command {
+fn compile(paths: &Paths, recipe: &Recipe, tools: &Toolchain, strict: bool) -> Result<PathBuf> {
     let mut command = Command::new("cargo");
-    command.current_dir(&paths.root);
-    command.args([verb, "--package", recipe.package, "--lib", "--target", wasm_target::TARGET]);
+    command.current_dir(&paths.root).args(["build", "--locked", "--lib", "--package", recipe.package]);
+    command.args(["--target", wasm_target::TARGET, "--profile", recipe.profile]);
     command
         .env("CARGO_TARGET_DIR", &paths.wasm)
         .env("RUSTFLAGS", recipe.rustflags)
         .env_remove("CARGO_ENCODED_RUSTFLAGS");
+    if strict {
+        command.env("RUSTC_WORKSPACE_WRAPPER", paths.root.join("xtask/scripts/deny-warnings.sh"));
+    }
     tools.apply(&mut command);
-    command
-}
-
-fn compile(paths: &Paths, recipe: &Recipe, tools: &Toolchain) -> Result<PathBuf> {
-    let mut command = cargo(paths, recipe, tools, "build");
-    proc::run(command.args(["--locked", "--profile", recipe.profile]))?;
+    proc::run(&mut command)?;
     let folder = paths.wasm.join(wasm_target::TARGET).join(recipe.profile);
     Ok(folder.join(format!("{}.wasm", recipe.package)))
 }

@@ -36,7 +36,7 @@ fn main() -> Result<()> {
     match command.as_str() {
         "setup" => setup::for_tests(&paths),
         "build" => native::build(&paths).map(drop),
-        "bundles" => native::bundles(&paths).map(drop),
+        "bundles" => native::bundles(&paths, false).map(drop),
         "check" => checks::check(&paths),
         "test" => checks::test(&paths),
         "bench" => bench::run(&paths),

@@ -26,14 +26,14 @@ pub(crate) struct Size {
     pub(crate) brotli: u64,
 }
 
-/// Both wasm bundles and the site around them.
-pub(crate) fn bundles(paths: &Paths) -> Result<Bundles> {
+/// Both wasm bundles and the site around them. `strict`: a warning is an error.
+pub(crate) fn bundles(paths: &Paths, strict: bool) -> Result<Bundles> {
     setup::for_build(paths)?;
     let tools = wasm_target::ensure(paths)?;
     let mut folders = Vec::new();
     let mut sizes = Vec::new();
     for recipe in [&PAGE, &PREVIEW] {
-        let folder = bundle::build(paths, recipe, &tools)?;
+        let folder = bundle::build(paths, recipe, &tools, strict)?;
         sizes.push(measure(&folder, recipe.package)?);
         folders.push(folder);
     }
@@ -45,7 +45,7 @@ pub(crate) fn bundles(paths: &Paths) -> Result<Bundles> {
 
 /// Everything, in release: leaves `dist/anneal`.
 pub(crate) fn build(paths: &Paths) -> Result<PathBuf> {
-    let bundles = bundles(paths)?;
+    let bundles = bundles(paths, false)?;
     proc::run(cargo(paths, "build", Some(&bundles.site)).arg("--release"))?;
     install(paths)
 }

@@ -22,7 +22,7 @@ const POINTS: u32 = 100_000;
 const REQUESTS: usize = 400;
 
 pub(crate) fn run(paths: &Paths) -> Result<()> {
-    let bundles = native::bundles(paths)?;
+    let bundles = native::bundles(paths, false)?;
     native::build(paths)?;
     let mut figures = json!({ "machine": machine(), "commit": commit(paths) });
     figures["sizes"] = sizes(paths, &bundles)?;
