@@ -120,7 +120,7 @@ fn deny(paths: &Paths) -> Result<(Counts, ())> {
     for what in ["licenses", "bans", "sources"] {
         let mut command = Command::new(&program);
         command.current_dir(&paths.root).args([
-            "--offline",
+            "--locked",
             "--log-level",
             "error",
             "check",
