@@ -1,0 +1,31 @@
+//! Reusable pieces of pages: data in by props, events out by callbacks; no server functions inside.
+
+mod badge;
+mod buttons;
+mod feedback;
+mod field;
+mod format;
+mod frame;
+mod icon;
+mod keys;
+mod page;
+mod pager;
+mod sparkline;
+mod time;
+mod toasts;
+mod trace;
+
+pub use badge::StateBadge;
+pub use buttons::{CopyButton, ThemeButton};
+pub use feedback::{Empty, Load, Problem};
+pub use field::{Field, Select};
+pub use format::*;
+pub use frame::Frame;
+pub use icon::Icon;
+pub use keys::KeysDialog;
+pub use page::Page;
+pub use pager::{Pager, with_query};
+pub use sparkline::Sparkline;
+pub use time::Time;
+pub use toasts::Toasts;
+pub use trace::TraceBody;

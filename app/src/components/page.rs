@@ -1,0 +1,35 @@
+//! The head of a page: the breadcrumb that is also the title, and one primary action.
+
+use leptos::prelude::*;
+use leptos_meta::Title;
+
+/// A page's title bar and content.
+#[component]
+pub fn Page(
+    #[prop(into)] title: Signal<String>,
+    /// The way here: addresses with their words.
+    #[prop(optional)]
+    trail: Vec<(&'static str, &'static str)>,
+    /// The one primary action, at the right.
+    #[prop(optional, into)]
+    action: ViewFn,
+    /// Charts and wide tables may use the whole width.
+    #[prop(optional)]
+    wide: bool,
+    children: Children,
+) -> impl IntoView {
+    let trail = trail.into_iter().map(|(href, words)| view! { <li><a href=href>{words}</a></li> }).collect_view();
+    view! {
+        <Title text=move || title.get()/>
+        <header class="bar">
+            <nav aria-label="Breadcrumb">
+                <ol class="crumbs">
+                    {trail}
+                    <li><h1 title=move || title.get()>{move || title.get()}</h1></li>
+                </ol>
+            </nav>
+            <div class="bar-action">{action.run()}</div>
+        </header>
+        <div class="content" class:wide=wide>{children()}</div>
+    }
+}
