@@ -1,0 +1,207 @@
+//! Checkpoints: weights, optimizer and place in the run, each a folder that appears whole or not at all (write, fsync,
+//! rename). Loading verifies hashes and passes over a torn one for the one before it.
+
+use crate::{optimizer::AdamW, run::TrainError};
+use burn::tensor::Device;
+use domain::{ModelConfig, recipe::OptimizerRecipe};
+use model::{Decoder, store};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::{
+    fs::{self, File},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+/// What resumes a run, besides weights and moments.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Progress {
+    /// Optimizer steps done.
+    pub(crate) step: u64,
+    pub(crate) tokens: u64,
+    /// Seconds of training over all attempts.
+    pub(crate) seconds: f64,
+    pub(crate) best_val_loss: Option<f64>,
+    pub(crate) best_step: Option<u64>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Manifest {
+    progress: Progress,
+    recipe_hash: String,
+    updates: u64,
+    model_sha256: String,
+    optimizer_sha256: String,
+}
+
+/// A loaded checkpoint.
+pub(crate) struct Loaded {
+    pub(crate) progress: Progress,
+    pub(crate) decoder: Decoder,
+    pub(crate) optimizer: AdamW,
+}
+
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// Writes a file so that it is there whole or not at all.
+pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let part = path.with_extension("part");
+    write_synced(&part, bytes)?;
+    fs::rename(&part, path)?;
+    sync_folder(path.parent().unwrap_or(Path::new(".")))
+}
+
+fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+/// The checkpoints of a work directory.
+pub(crate) struct Checkpoints {
+    folder: PathBuf,
+    recipe_hash: String,
+    keep: usize,
+}
+
+impl Checkpoints {
+    pub(crate) fn open(work: &Path, recipe_hash: String, keep: usize) -> io::Result<Self> {
+        let folder = work.join("checkpoints");
+        fs::create_dir_all(&folder)?;
+        Ok(Self { folder, recipe_hash, keep: keep.max(1) })
+    }
+
+    fn path(&self, step: u64) -> PathBuf {
+        self.folder.join(format!("step-{step:09}"))
+    }
+
+    /// Steps of the checkpoints, oldest first.
+    fn steps(&self) -> Vec<u64> {
+        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let mut steps: Vec<u64> =
+            entries.filter_map(|e| e.file_name().to_str()?.strip_prefix("step-")?.parse().ok()).collect();
+        steps.sort_unstable();
+        steps
+    }
+
+    /// Saves; returns the bytes written. When it fails, what was there stays as it was.
+    pub(crate) fn save(&self, progress: &Progress, decoder: &Decoder, optimizer: &AdamW) -> Result<u64, TrainError> {
+        let final_path = self.path(progress.step);
+        let part = self.folder.join(format!("part-{}", progress.step));
+        let written = self.write(&part, progress, decoder, optimizer).and_then(|bytes| {
+            if final_path.exists() {
+                fs::remove_dir_all(&final_path).map_err(TrainError::Disk)?;
+            }
+            fs::rename(&part, &final_path).map_err(TrainError::Disk)?;
+            sync_folder(&self.folder).map_err(TrainError::Disk)?;
+            Ok(bytes)
+        });
+        if written.is_err() {
+            // Give the space back; the error is already on its way.
+            let _ = fs::remove_dir_all(&part);
+        } else {
+            self.prune(progress);
+        }
+        written
+    }
+
+    fn write(&self, part: &Path, progress: &Progress, decoder: &Decoder, optimizer: &AdamW) -> Result<u64, TrainError> {
+        fs::create_dir_all(part).map_err(TrainError::Disk)?;
+        let weights = store::to_safetensors(decoder)?;
+        let (updates, moments) = optimizer.save();
+        let moments = moment_bytes(&moments);
+        let manifest = Manifest {
+            progress: progress.clone(),
+            recipe_hash: self.recipe_hash.clone(),
+            updates,
+            model_sha256: sha256(&weights),
+            optimizer_sha256: sha256(&moments),
+        };
+        let manifest = serde_json::to_vec_pretty(&manifest).map_err(|e| TrainError::Disk(e.into()))?;
+        for (name, bytes) in [("model.safetensors", &weights), ("optimizer.bin", &moments), ("manifest.json", &manifest)] {
+            write_synced(&part.join(name), bytes).map_err(TrainError::Disk)?;
+        }
+        sync_folder(part).map_err(TrainError::Disk)?;
+        Ok((weights.len() + moments.len() + manifest.len()) as u64)
+    }
+
+    /// Removes all but the newest `keep` and the best.
+    fn prune(&self, progress: &Progress) {
+        let steps = self.steps();
+        let old = steps.len().saturating_sub(self.keep);
+        for &step in steps[..old].iter().filter(|s| Some(**s) != progress.best_step) {
+            // A folder that cannot be removed costs space, nothing else.
+            let _ = fs::remove_dir_all(self.path(step));
+        }
+    }
+
+    /// The newest sound checkpoint of this recipe; `skipped` hears of each that is not.
+    pub(crate) fn load(
+        &self,
+        config: &ModelConfig,
+        settings: &OptimizerRecipe,
+        device: &Device,
+        mut skipped: impl FnMut(u64, String),
+    ) -> Option<Loaded> {
+        for step in self.steps().into_iter().rev() {
+            match self.read(step, config, settings, device) {
+                Ok(loaded) => return Some(loaded),
+                Err(reason) => skipped(step, reason),
+            }
+        }
+        None
+    }
+
+    fn read(&self, step: u64, config: &ModelConfig, settings: &OptimizerRecipe, device: &Device) -> Result<Loaded, String> {
+        let read = |name: &str| fs::read(self.path(step).join(name)).map_err(|e| format!("{name}: {e}"));
+        let manifest: Manifest =
+            serde_json::from_slice(&read("manifest.json")?).map_err(|e| format!("manifest.json: {e}"))?;
+        if manifest.recipe_hash != self.recipe_hash {
+            return Err("it belongs to another recipe".to_owned());
+        }
+        let (weights, moments) = (read("model.safetensors")?, read("optimizer.bin")?);
+        for (name, bytes, hash) in
+            [("model.safetensors", &weights, &manifest.model_sha256), ("optimizer.bin", &moments, &manifest.optimizer_sha256)]
+        {
+            if sha256(bytes) != *hash {
+                return Err(format!("{name} is damaged: its hash differs"));
+            }
+        }
+        let decoder = store::from_safetensors(config, &weights, device).map_err(|e| e.to_string())?;
+        let moments = moments_from(&moments).ok_or("optimizer.bin has a wrong length")?;
+        let inner = device.clone().inner();
+        let optimizer = AdamW::load(settings.clone(), manifest.updates, moments, &inner);
+        Ok(Loaded { progress: manifest.progress, decoder, optimizer })
+    }
+}
+
+/// Each weight: its length (u64), then both moments (f32), little-endian.
+fn moment_bytes(moments: &[[Vec<f32>; 2]]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for [first, second] in moments {
+        bytes.extend((first.len() as u64).to_le_bytes());
+        for value in first.iter().chain(second) {
+            bytes.extend(value.to_le_bytes());
+        }
+    }
+    bytes
+}
+
+fn moments_from(mut bytes: &[u8]) -> Option<Vec<[Vec<f32>; 2]>> {
+    let mut moments = Vec::new();
+    while !bytes.is_empty() {
+        let (length, rest) = bytes.split_first_chunk::<8>()?;
+        let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
+        let (both, rest) = rest.split_at_checked(length.checked_mul(8)?)?;
+        let values: Vec<f32> = both.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+        moments.push([values[..length].to_vec(), values[length..].to_vec()]);
+        bytes = rest;
+    }
+    Some(moments)
+}

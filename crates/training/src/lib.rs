@@ -1,0 +1,19 @@
+//! Trains a model as a recipe says, survives being stopped at any step, evaluates what came out and exports it.
+//! Knows no database, no HTTP and no async runtime: a [`domain::Job`] comes in, [`domain::TrainEvent`]s go out.
+
+pub mod bench;
+mod batches;
+mod checkpoint;
+mod data;
+pub mod doctor;
+mod evaluate;
+mod export;
+mod lock;
+mod loss;
+pub mod memory;
+mod optimizer;
+mod run;
+mod stop;
+
+pub use run::{Outcome, TrainError, run};
+pub use stop::StopSignal;

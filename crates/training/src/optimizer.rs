@@ -1,0 +1,125 @@
+//! AdamW (Loshchilov & Hutter 2019) over all weights, with clipping by the global gradient norm. Norms and the embedding
+//! are not decayed. Moments lie in visiting order, which is the model's field order, so that they can be saved by number.
+
+use burn::{
+    module::{Module, ModuleMapper, ModuleVisitor, Param},
+    optim::GradientsParams,
+    tensor::{Device, Tensor, TensorData},
+};
+use domain::recipe::OptimizerRecipe;
+use model::Decoder;
+
+/// First and second moment of one weight, flat.
+pub(crate) type Moments = (Tensor<1>, Tensor<1>);
+
+#[derive(Debug, Clone)]
+pub(crate) struct AdamW {
+    settings: OptimizerRecipe,
+    moments: Vec<Moments>,
+    /// Updates made so far.
+    time: u64,
+}
+
+impl AdamW {
+    pub(crate) fn new(settings: OptimizerRecipe) -> Self {
+        Self { settings, moments: Vec::new(), time: 0 }
+    }
+
+    /// Updates the weights by the gradients at `rate`. Returns the model and the gradients' norm before clipping.
+    pub(crate) fn step(&mut self, decoder: Decoder, mut gradients: GradientsParams, rate: f64) -> (Decoder, f64) {
+        let norm = global_norm(&decoder, &gradients);
+        if !norm.is_finite() {
+            return (decoder, norm);
+        }
+        self.time += 1;
+        let clip = if norm > self.settings.clip_norm { self.settings.clip_norm / norm } else { 1.0 };
+        let mut update = Update { optimizer: self, gradients: &mut gradients, rate, clip, index: 0 };
+        (decoder.map(&mut update), norm)
+    }
+
+    /// Moments as plain numbers, and the number of updates.
+    pub(crate) fn save(&self) -> (u64, Vec<[Vec<f32>; 2]>) {
+        let values = |t: &Tensor<1>| t.to_data().to_vec::<f32>().unwrap_or_default();
+        (self.time, self.moments.iter().map(|(m, v)| [values(m), values(v)]).collect())
+    }
+
+    pub(crate) fn load(settings: OptimizerRecipe, time: u64, moments: Vec<[Vec<f32>; 2]>, device: &Device) -> Self {
+        let tensor = |values: Vec<f32>| {
+            let size = values.len();
+            Tensor::<1>::from_data(TensorData::new(values, [size]), device)
+        };
+        Self { settings, time, moments: moments.into_iter().map(|[m, v]| (tensor(m), tensor(v))).collect() }
+    }
+}
+
+struct Update<'a> {
+    optimizer: &'a mut AdamW,
+    gradients: &'a mut GradientsParams,
+    rate: f64,
+    clip: f64,
+    index: usize,
+}
+
+impl ModuleMapper for Update<'_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let index = self.index;
+        self.index += 1;
+        let Some(gradient) = self.gradients.remove::<D>(param.id) else { return param };
+        let s = self.optimizer.settings.clone();
+        let gradient: Tensor<1> = gradient.flatten::<1>(0, D - 1).mul_scalar(self.clip);
+        if self.optimizer.moments.len() == index {
+            self.optimizer.moments.push((gradient.zeros_like(), gradient.zeros_like()));
+        }
+        let slot = &mut self.optimizer.moments[index];
+        slot.0.inplace(|m| m.mul_scalar(s.beta1).add(gradient.clone().mul_scalar(1.0 - s.beta1)));
+        slot.1.inplace(|v| v.mul_scalar(s.beta2).add(gradient.square().mul_scalar(1.0 - s.beta2)));
+        let time = self.optimizer.time as f64;
+        let (first, second) = (1.0 - s.beta1.powf(time), 1.0 - s.beta2.powf(time));
+        let root = slot.1.clone().div_scalar(second).sqrt().add_scalar(s.epsilon);
+        let delta = slot.0.clone().div(root).mul_scalar(self.rate / first);
+        // The embedding is the first weight visited; norms are vectors.
+        let decay = if D == 2 && index != 0 { self.rate * s.weight_decay } else { 0.0 };
+        param.map(|weight| {
+            let inner = weight.inner();
+            let delta = delta.reshape(inner.dims());
+            Tensor::from_inner(inner.mul_scalar(1.0 - decay) - delta).require_grad()
+        })
+    }
+}
+
+/// √Σ g² over all weights.
+pub(crate) fn global_norm(decoder: &Decoder, gradients: &GradientsParams) -> f64 {
+    struct Squares<'a>(&'a GradientsParams, Vec<Tensor<1>>);
+    impl ModuleVisitor for Squares<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if let Some(gradient) = self.0.get::<D>(param.id) {
+                self.1.push(gradient.square().sum());
+            }
+        }
+    }
+    let mut squares = Squares(gradients, Vec::new());
+    decoder.visit(&mut squares);
+    if squares.1.is_empty() {
+        return 0.0;
+    }
+    f64::from(Tensor::cat(squares.1, 0).sum().into_scalar::<f32>()).sqrt()
+}
+
+/// Adds the gradients of another micro-batch.
+pub(crate) fn add(decoder: &Decoder, sum: GradientsParams, more: GradientsParams) -> GradientsParams {
+    struct Adder(GradientsParams, GradientsParams);
+    impl ModuleVisitor for Adder {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if let Some(more) = self.1.remove::<D>(param.id) {
+                let total = match self.0.remove::<D>(param.id) {
+                    Some(sum) => sum + more,
+                    None => more,
+                };
+                self.0.register(param.id, total);
+            }
+        }
+    }
+    let mut adder = Adder(sum, more);
+    decoder.visit(&mut adder);
+    adder.0
+}

@@ -1,0 +1,231 @@
+//! The whole of one training: data, loop, evaluation, export. Called again on the same work directory it goes on from the
+//! last sound checkpoint; on Flex the losses are then the same, bit for bit, as if nothing had happened.
+
+use crate::{
+    StopSignal, batches,
+    checkpoint::{Checkpoints, Progress, sha256},
+    data, evaluate, export,
+    lock::WorkLock,
+    loss, memory,
+    optimizer::{self, AdamW},
+};
+use burn::{module::Module, optim::GradientsParams};
+use domain::{Job, NewTrace, TrainEvent, estimate};
+use model::{Decoder, devices, store::StoreError};
+use std::{io, time::Instant};
+use text::{
+    layout::Encoded,
+    tokenizer::{Tokenizer, TokenizerError},
+};
+
+/// How a training ended well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    Finished,
+    /// Asked to stop; a checkpoint is saved.
+    Stopped,
+}
+
+/// Why a training cannot go on; worded for the person who started it.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    #[error("the data cannot be trained on: {0}")]
+    Data(String),
+    #[error("{0}")]
+    Tokenizer(#[from] TokenizerError),
+    #[error("{0}")]
+    Weights(#[from] StoreError),
+    #[error("{0}")]
+    Device(#[from] devices::DeviceError),
+    #[error("writing to disk failed: {0}; the last checkpoint is intact: make room, then retry the run")]
+    Disk(io::Error),
+    #[error("the work directory cannot be used: {0}")]
+    Work(#[from] io::Error),
+    #[error("{what} became {value} at step {step}; the last good checkpoint is kept: lower optimizer.learning_rate or optimizer.clip_norm")]
+    NotFinite { what: &'static str, value: f64, step: u64 },
+}
+
+/// What the parts of a training share.
+pub(crate) struct Run<'a> {
+    pub(crate) job: &'a Job,
+    pub(crate) tokenizer: Tokenizer,
+    pub(crate) val: Vec<NewTrace>,
+    pub(crate) test: Vec<NewTrace>,
+    pub(crate) sink: &'a mut dyn FnMut(TrainEvent),
+    pub(crate) stop: &'a StopSignal,
+}
+
+/// Trains `job` to its end, or until `stop` is asked.
+pub fn run(job: &Job, sink: &mut dyn FnMut(TrainEvent), stop: &StopSignal) -> Result<Outcome, TrainError> {
+    let begun = Instant::now();
+    std::fs::create_dir_all(&job.work)?;
+    let _lock = WorkLock::take(&job.work)?;
+    let recipe = &job.recipe;
+    let (device, info) = devices::open(recipe.device)?;
+    let train = data::read(&job.train)?;
+    let (val, test) = (data::read(&job.val)?, data::read(&job.test)?);
+    let tokenizer = data::tokenizer(recipe, &train, &job.work)?;
+    let rows = data::tokenize(recipe, &tokenizer, &train)?;
+    let mut val_rows = data::tokenize(recipe, &tokenizer, &val)?.rows;
+    val_rows.truncate(recipe.evaluation.val_items);
+    if rows.rows.is_empty() {
+        return Err(TrainError::Data("no trace of the train split is left to train on".into()));
+    }
+    if rows.too_long > 0 {
+        sink(TrainEvent::Log { line: format!("{} traces are longer than the context: {:?}", rows.too_long, recipe.data.long_traces) });
+    }
+    let config = recipe.model.config(tokenizer.vocab_size());
+    let training_device = device.autodiff();
+    let canonical = serde_json::to_vec(recipe).map_err(|e| TrainError::Work(e.into()))?;
+    let checkpoints = Checkpoints::open(&job.work, sha256(&canonical), recipe.checkpoint.keep)?;
+    let loaded = checkpoints.load(&config, &recipe.optimizer, &training_device, |step, reason| {
+        sink(TrainEvent::Alarm { step, message: format!("checkpoint of step {step} passed over: {reason}") });
+    });
+    let resumed_from = loaded.as_ref().map(|l| l.progress.step);
+    let (progress, decoder, optimizer) = match loaded {
+        Some(l) => (l.progress, l.decoder, l.optimizer),
+        None => (
+            Progress { step: 0, tokens: 0, seconds: 0.0, best_val_loss: None, best_step: None },
+            Decoder::new(&config, recipe.seed, &training_device),
+            AdamW::new(recipe.optimizer.clone()),
+        ),
+    };
+    let longest = rows.rows.iter().map(|r| r.ids.len() - 1).max().unwrap_or(1);
+    sink(TrainEvent::Started {
+        device: info,
+        parameters: decoder.num_params() as u64,
+        vocab: config.vocab,
+        train_items: rows.rows.len(),
+        train_tokens: rows.rows.iter().map(|r| r.ids.len() as u64 - 1).sum(),
+        steps: recipe.train.steps,
+        resumed_from,
+        estimated_memory_bytes: estimate::training(&config, &recipe.train, longest).total_bytes,
+    });
+    let run = Run { job, tokenizer, val, test, sink, stop };
+    Loop { run, rows: rows.rows, val_rows, checkpoints, progress, optimizer, begun }.go(decoder)
+}
+
+struct Loop<'a> {
+    run: Run<'a>,
+    rows: Vec<Encoded>,
+    val_rows: Vec<Encoded>,
+    checkpoints: Checkpoints,
+    progress: Progress,
+    optimizer: AdamW,
+    begun: Instant,
+}
+
+impl Loop<'_> {
+    fn go(mut self, mut decoder: Decoder) -> Result<Outcome, TrainError> {
+        let recipe = &self.run.job.recipe;
+        let (steps, every, saves) = (recipe.train.steps, recipe.evaluation.every, recipe.checkpoint.every);
+        let (before, tokens_before) = (self.progress.seconds, self.progress.tokens);
+        let minutes = recipe.train.max_minutes.unwrap_or(f64::INFINITY);
+        let mut sampler = batches::Sampler::new(recipe.seed, self.rows.len());
+        let mut saved = self.progress.step;
+        while self.progress.step < steps && self.progress.seconds / 60.0 < minutes {
+            if self.run.stop.asked() {
+                self.save(&decoder, false)?;
+                (self.run.sink)(TrainEvent::Stopped { step: self.progress.step });
+                return Ok(Outcome::Stopped);
+            }
+            decoder = self.step(decoder, &mut sampler)?;
+            self.progress.seconds = before + self.begun.elapsed().as_secs_f64();
+            let step = self.progress.step;
+            let last = step == steps;
+            let mut best = false;
+            if last || every > 0 && step.is_multiple_of(every) {
+                best = self.evaluate(&decoder)?;
+            }
+            if best || last || saves > 0 && step.is_multiple_of(saves) {
+                self.save(&decoder, best)?;
+                saved = step;
+            }
+        }
+        if saved != self.progress.step {
+            self.save(&decoder, false)?;
+        }
+        let plain = decoder.valid();
+        if !evaluate::predictions(&mut self.run, &plain)? {
+            (self.run.sink)(TrainEvent::Stopped { step: self.progress.step });
+            return Ok(Outcome::Stopped);
+        }
+        let files = export::write(&plain, &self.run.tokenizer, &self.run.job.work)?;
+        (self.run.sink)(TrainEvent::Exported { files });
+        let trained = (self.progress.seconds - before).max(1e-9);
+        (self.run.sink)(TrainEvent::Finished {
+            steps: self.progress.step,
+            seconds: before + self.begun.elapsed().as_secs_f64(),
+            peak_memory_bytes: memory::peak(),
+            tokens_per_sec: (self.progress.tokens - tokens_before) as f64 / trained,
+        });
+        Ok(Outcome::Finished)
+    }
+
+    /// One optimizer step over `accumulate` micro-batches; every trained token weighs the same.
+    fn step(&mut self, decoder: Decoder, sampler: &mut batches::Sampler) -> Result<Decoder, TrainError> {
+        let recipe = &self.run.job.recipe;
+        let clock = Instant::now();
+        let step = self.progress.step;
+        let micro: Vec<batches::Batch> = (0..recipe.train.accumulate as u64)
+            .map(|k| sampler.rows(step * recipe.train.accumulate as u64 + k, recipe.train.batch))
+            .map(|rows| batches::batch(rows.into_iter().map(|r| &self.rows[r])))
+            .collect();
+        let trained: usize = micro.iter().map(|b| b.places.len()).sum();
+        let tokens: u64 = micro.iter().map(|b| b.tokens).sum();
+        let (mut total, mut gradients) = (0.0, None);
+        for batch in &micro {
+            let sum = loss::sum(&decoder, batch).div_scalar(trained as f64);
+            let more = GradientsParams::from_grads(sum.backward(), &decoder);
+            total += f64::from(sum.into_scalar::<f32>());
+            gradients = Some(match gradients {
+                None => more,
+                Some(all) => optimizer::add(&decoder, all, more),
+            });
+        }
+        if !total.is_finite() {
+            return Err(TrainError::NotFinite { what: "the loss", value: total, step: step + 1 });
+        }
+        let rate = recipe.optimizer.learning_rate * recipe.schedule.factor(step, recipe.train.steps);
+        let (decoder, norm) = self.optimizer.step(decoder, gradients.unwrap_or_default(), rate);
+        if !norm.is_finite() {
+            return Err(TrainError::NotFinite { what: "the gradient norm", value: norm, step: step + 1 });
+        }
+        self.progress.step += 1;
+        self.progress.tokens += tokens;
+        (self.run.sink)(TrainEvent::Step {
+            step: self.progress.step,
+            loss: total,
+            learning_rate: rate,
+            grad_norm: norm,
+            tokens_per_sec: tokens as f64 / clock.elapsed().as_secs_f64().max(1e-9),
+            memory_bytes: memory::resident(),
+            tokens: self.progress.tokens,
+        });
+        Ok(decoder)
+    }
+
+    /// Validation loss and samples; whether the loss is the best so far.
+    fn evaluate(&mut self, decoder: &Decoder) -> Result<bool, TrainError> {
+        let plain = decoder.valid();
+        let step = self.progress.step;
+        evaluate::samples(&mut self.run, &plain, step)?;
+        if self.val_rows.is_empty() {
+            return Ok(false);
+        }
+        let loss = evaluate::val_loss(&plain, &self.val_rows);
+        (self.run.sink)(TrainEvent::Validation { step, loss });
+        let best = self.progress.best_val_loss.is_none_or(|b| loss < b);
+        if best {
+            self.progress.best_val_loss = Some(loss);
+            self.progress.best_step = Some(step);
+        }
+        Ok(best)
+    }
+
+    fn save(&mut self, decoder: &Decoder, best: bool) -> Result<(), TrainError> {
+        let bytes = self.checkpoints.save(&self.progress, decoder, &self.optimizer)?;
+        (self.run.sink)(TrainEvent::Checkpoint { step: self.progress.step, best, bytes });
+        Ok(())
+    }
+}
