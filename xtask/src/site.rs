@@ -1,6 +1,9 @@
 //! The folder that the server embeds: bundles, style sheet, public files, each named by its content, with `.br` and `.gz`
 //! beside it and a `manifest.json` from plain name to hashed name. The folder itself is named by its content too, so
 //! that it is never changed under a build that reads it, and the server is compiled again only when something changed.
+//!
+//! Names in the manifest: `frontend.js`, `frontend.wasm`, `preview.js`, `preview.wasm`, `anneal.css`, and each file of
+//! `frontend/public` by its own, among them `preview-worker.js`, the script that a page starts as the preview's worker.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,0 +1,5 @@
+// The preview's Web Worker: loads the model's wasm, which then talks to the page by itself (domain::preview) and says
+// `ready` first. The build replaces `./preview.js` by its name with the content's hash.
+import init from "./preview.js";
+
+init().catch((error) => postMessage(JSON.stringify({ type: "failed", id: null, message: `The preview could not be loaded: ${error}` })));
