@@ -10,7 +10,7 @@ use wasm_bindgen_cli_support::Bindgen;
 
 use crate::paths::Paths;
 use crate::wasm_target::{self, Toolchain};
-use crate::{compress, proc, stamp};
+use crate::{compress, keep, proc, stamp};
 
 /// A crate that becomes a wasm module, and how.
 pub(crate) struct Recipe {
@@ -60,7 +60,9 @@ pub(crate) fn build(paths: &Paths, recipe: &Recipe, tools: &Toolchain, strict: b
     let key = stamp::of_package(&paths.root, recipe.package, &how)?;
     let done = paths.cache.join("bundles").join(format!("{}-{key}", recipe.package));
     let clean = done.with_extension("clean");
+    let prefix = format!("{}-", recipe.package);
     if done.is_dir() && (!strict || clean.exists()) {
+        keep::newest(&done, &prefix);
         return Ok(done);
     }
     let module = compile(paths, recipe, tools, strict)?;
@@ -82,6 +84,7 @@ pub(crate) fn build(paths: &Paths, recipe: &Recipe, tools: &Toolchain, strict: b
     if fs::rename(&work, &done).is_err() {
         let _ = fs::remove_dir_all(&work);
     }
+    keep::newest(&done, &prefix);
     Ok(done)
 }
 
@@ -121,23 +124,23 @@ fn bind(paths: &Paths, recipe: &Recipe, module: &Path, out: &Path) -> Result<()>
     let mut opt = Command::new(paths.npm_bin("wasm-opt"));
     proc::run(opt.arg(recipe.wasm_opt).args(WASM_FEATURES).arg(&wasm).arg("-o").arg(&small))?;
 
-    let wasm_name = keep(out, name, "wasm", &fs::read(&small)?)?;
+    let wasm_name = put(out, name, "wasm", &fs::read(&small)?)?;
     let mut js = fs::read_to_string(raw.join(format!("{name}.js")))?.replace(&format!("{name}_bg.wasm"), &wasm_name);
     let snippets = raw.join("snippets");
     if snippets.is_dir() {
         for file in stamp::files(&snippets)? {
-            let kept = keep(out, &format!("{name}-snippet"), "js", &fs::read(&file)?)?;
+            let kept = put(out, &format!("{name}-snippet"), "js", &fs::read(&file)?)?;
             let old = file.strip_prefix(&raw)?.to_string_lossy().into_owned();
             js = js.replace(&format!("./{old}"), &format!("./{kept}"));
         }
     }
-    keep(out, name, "js", js.as_bytes())?;
+    put(out, name, "js", js.as_bytes())?;
     fs::remove_dir_all(raw)?;
     Ok(())
 }
 
 /// Writes `NAME-HASH.END` and returns that name.
-pub(crate) fn keep(folder: &Path, name: &str, end: &str, bytes: &[u8]) -> Result<String> {
+pub(crate) fn put(folder: &Path, name: &str, end: &str, bytes: &[u8]) -> Result<String> {
     let kept = format!("{name}-{}.{end}", stamp::of_bytes(bytes));
     fs::write(folder.join(&kept), bytes).with_context(|| format!("writing {kept}"))?;
     Ok(kept)

@@ -5,6 +5,7 @@ mod bench;
 mod bundle;
 mod checks;
 mod compress;
+mod keep;
 mod native;
 mod paths;
 mod proc;

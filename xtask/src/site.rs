@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::bundle::keep;
+use crate::bundle::put;
 use crate::compress::{self, with_end};
+use crate::keep;
 use crate::paths::Paths;
 use crate::stamp;
 
@@ -36,7 +37,7 @@ pub(crate) fn build(paths: &Paths, bundles: &[PathBuf]) -> Result<PathBuf> {
     public(&paths.root.join("frontend/public"), &work, &mut names)?;
     let css = style(&paths.root.join("style"))?;
     let css = refer(css, &names);
-    names.insert("anneal.css".to_owned(), keep(&work, "anneal", "css", css.as_bytes())?);
+    names.insert("anneal.css".to_owned(), put(&work, "anneal", "css", css.as_bytes())?);
     pack(paths, &work)?;
 
     let manifest = serde_json::to_vec_pretty(&names)?;
@@ -46,6 +47,7 @@ pub(crate) fn build(paths: &Paths, bundles: &[PathBuf]) -> Result<PathBuf> {
         // The same names are the same bytes.
         let _ = fs::remove_dir_all(&work);
     }
+    keep::newest(&done, "");
     Ok(done)
 }
 
@@ -65,7 +67,7 @@ fn public(folder: &Path, work: &Path, names: &mut BTreeMap<String, String>) -> R
             Ok(text) => text.into_bytes(),
             Err(binary) => binary.into_bytes(),
         };
-        let kept = keep(work, stem, end, &bytes)?;
+        let kept = put(work, stem, end, &bytes)?;
         names.insert(name, kept);
     }
     Ok(())
