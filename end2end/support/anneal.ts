@@ -1,5 +1,6 @@
 // What every test gets: a server of its own on a fresh data directory, a page that must not write to the console's
 // error log, and the command line. Tests import `test` and `expect` from here.
+import AxeBuilder from '@axe-core/playwright';
 import { test as base, expect, type Page } from '@playwright/test';
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -80,9 +81,21 @@ function freePort(): Promise<number> {
   });
 }
 
+/** What the pages are tested on: made once a worker by the command line. */
+export type Trained = { dataset: string; run: string };
+
+async function train(anneal: Anneal): Promise<Trained> {
+  await anneal.run('traces', 'generate', '--family', 'addition', '-n', '200', '--seed', '7');
+  await anneal.run('datasets', 'build', 'sums@1', '--where', 'family=addition', '--split', '80/10/10', '--seed', '1');
+  const recipe = join(import.meta.dirname, '../../configs/recipes/smoke.yaml');
+  const run = await anneal.json('runs', 'start', recipe, '--dataset', 'sums@1');
+  await anneal.run('runs', 'follow', run.id);
+  return { dataset: 'sums@1', run: run.id };
+}
+
 type Fixtures = { problems: string[]; expected: (text: RegExp) => void };
 
-export const test = base.extend<Fixtures, { anneal: Anneal }>({
+export const test = base.extend<Fixtures, { anneal: Anneal; trained: Trained }>({
   anneal: [
     async ({}, use) => {
       const server = await Anneal.start();
@@ -91,6 +104,8 @@ export const test = base.extend<Fixtures, { anneal: Anneal }>({
     },
     { scope: 'worker', timeout: 60_000 },
   ],
+
+  trained: [async ({ anneal }, use) => use(await train(anneal)), { scope: 'worker', timeout: 300_000 }],
 
   baseURL: async ({ anneal }, use) => use(anneal.url),
 
@@ -122,9 +137,21 @@ export const test = base.extend<Fixtures, { anneal: Anneal }>({
   ] as any,
 });
 
-/** Waits until wasm has taken over the page: before that a click is an ordinary link or form post. */
-export async function hydrated(page: Page): Promise<void> {
-  await page.waitForFunction(() => document.documentElement.dataset.hydrated === 'true' || document.body.dataset.hydrated === 'true');
+/** Opens a page and waits until wasm has taken it over: before that a click is an ordinary link or form post. */
+export async function open(page: Page, path: string): Promise<void> {
+  await page.goto(path);
+  await page.locator('html[data-hydrated=true]').waitFor();
+}
+
+/** No violation that axe can see, in either theme. */
+export async function accessible(page: Page): Promise<void> {
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme });
+    const { violations } = await new AxeBuilder({ page }).withTags(['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa']).analyze();
+    const said = violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.target.join(' ')).join(', ')}`);
+    expect(said, `axe, ${colorScheme}`).toEqual([]);
+  }
+  await page.emulateMedia({ colorScheme: 'light' });
 }
 
 /** Screenshots for a person to look at: desktop light and dark, phone. */
