@@ -15,6 +15,8 @@ mod site;
 mod stamp;
 mod wasm_target;
 
+use std::process::ExitCode;
+
 use anyhow::{Result, bail};
 use paths::Paths;
 
@@ -29,7 +31,18 @@ const USAGE: &str = "\
   setup          only fetch what the machine lacks
 ";
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // In words, without a backtrace: the cause is in a command that has said its own.
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
     let mut args = std::env::args().skip(1);
     let command = args.next().unwrap_or_default();
     let rest: Vec<String> = args.collect();
