@@ -26,7 +26,7 @@ pub async fn datasets_items(request: ListDatasetItems) -> Result<Page<DatasetIte
 pub async fn datasets_build(request: BuildDataset) -> Result<domain::dataset::Dataset, Failure> {
     let answer = super::server::answer(super::server::service().datasets_build(request).await);
     if let Ok(built) = &answer {
-        super::server::lead_to(&format!("/datasets/{}", built.dataset));
+        super::server::lead_to_unless_home(&format!("/datasets/{}", built.dataset));
     }
     answer
 }

@@ -4,7 +4,11 @@ use super::Failure;
 use domain::api::{ApiError, ErrorKind};
 use leptos::{
     prelude::{expect_context, use_context},
-    server_fn::http_export::{Method, header::ACCEPT, request::Parts},
+    server_fn::http_export::{
+        Method,
+        header::{ACCEPT, REFERER},
+        request::Parts,
+    },
 };
 use leptos_axum::ResponseOptions;
 use service::Service;
@@ -36,5 +40,14 @@ pub(super) fn answer<T>(result: Result<T, ApiError>) -> Result<T, Failure> {
 pub(super) fn lead_to(path: &str) {
     if use_context::<Parts>().is_some() {
         leptos_axum::redirect(path);
+    }
+}
+
+/// The same, except that the home page keeps the person: its next step is there.
+pub(super) fn lead_to_unless_home(path: &str) {
+    let referer = use_context::<Parts>().and_then(|parts| Some(parts.headers.get(REFERER)?.to_str().ok()?.to_owned()));
+    let place = referer.as_deref().and_then(|referer| referer.split_once("://")).map(|(_, rest)| rest);
+    if place.and_then(|rest| rest.split_once('/')).is_none_or(|(_, path)| !path.is_empty()) {
+        lead_to(path);
     }
 }

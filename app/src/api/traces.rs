@@ -31,7 +31,7 @@ pub async fn traces_preview(request: PreviewTraces) -> Result<Vec<domain::NewTra
 pub async fn traces_generate(request: GenerateTraces) -> Result<ImportReport, Failure> {
     let answer = super::server::answer(super::server::service().traces_generate(request).await);
     if let Ok(report) = &answer {
-        super::server::lead_to(&format!("/traces?added={}", report.added));
+        super::server::lead_to_unless_home(&format!("/traces?added={}", report.added));
     }
     answer
 }

@@ -3,7 +3,7 @@
 use domain::Micros;
 use leptos::{html, prelude::*};
 use wasm_bindgen::JsCast;
-use web_sys::{HtmlElement, KeyboardEvent};
+use web_sys::{Event, HtmlElement, HtmlFormElement, HtmlInputElement, HtmlSelectElement, KeyboardEvent};
 
 /// Now, by the browser's clock.
 pub fn now() -> Micros {
@@ -85,4 +85,20 @@ pub fn show_dialog(dialog: NodeRef<html::Dialog>) {
 /// A `data-` attribute of the document's root, where the server leaves addresses for scripts.
 pub fn root_data(name: &str) -> Option<String> {
     document().document_element()?.get_attribute(&format!("data-{name}"))
+}
+
+/// Sends the form of the field that changed.
+pub fn submit_form_of(event: &Event) {
+    let Some(target) = event.target() else { return };
+    let form = match target.dyn_into::<HtmlSelectElement>() {
+        Ok(select) => select.form(),
+        Err(target) => target.dyn_into::<HtmlInputElement>().ok().and_then(|input| input.form()),
+    };
+    if let Some(form) = form {
+        send(&form);
+    }
+}
+
+fn send(form: &HtmlFormElement) {
+    let _ = form.request_submit();
 }

@@ -1,19 +1,47 @@
 //! The preview's Web Worker: typed messages over JSON.
 
 use domain::preview::{FromPreview, ToPreview};
+use std::cell::RefCell;
 use wasm_bindgen::{JsCast, JsValue, prelude::Closure};
 use web_sys::{Event, MessageEvent, Worker, WorkerOptions, WorkerType};
 
 /// A running preview; ends with the value.
-pub struct Preview {
+struct Preview {
     worker: Worker,
     _on_message: Closure<dyn FnMut(MessageEvent)>,
     _on_error: Closure<dyn FnMut(Event)>,
 }
 
+thread_local! {
+    // Not a value of the page's own: those may move between threads on the server, and a worker may not.
+    static CURRENT: RefCell<Option<Preview>> = const { RefCell::new(None) };
+}
+
+/// Starts the preview, in place of one that runs. `on` is told all it says.
+pub fn start_preview(on: impl FnMut(FromPreview) + Clone + 'static) -> Result<(), String> {
+    end_preview();
+    let preview = Preview::start(on)?;
+    CURRENT.with(|current| current.replace(Some(preview)));
+    Ok(())
+}
+
+/// Sends a message to the preview that runs.
+pub fn tell_preview(message: &ToPreview) {
+    CURRENT.with_borrow(|current| {
+        if let Some(preview) = current {
+            preview.send(message);
+        }
+    });
+}
+
+/// Ends the preview and frees its memory.
+pub fn end_preview() {
+    drop(CURRENT.take());
+}
+
 impl Preview {
     /// Starts the worker whose script and module the server named in the document.
-    pub fn start(mut on: impl FnMut(FromPreview) + Clone + 'static) -> Result<Self, String> {
+    fn start(mut on: impl FnMut(FromPreview) + Clone + 'static) -> Result<Self, String> {
         let script = super::root_data("preview-script").filter(|url| !url.is_empty());
         let script = script.ok_or("This server was built without the browser preview. Build it with ./x build.")?;
         let options = WorkerOptions::new();
@@ -40,8 +68,7 @@ impl Preview {
         Ok(Self { worker, _on_message: on_message, _on_error: on_error })
     }
 
-    /// Sends a message.
-    pub fn send(&self, message: &ToPreview) {
+    fn send(&self, message: &ToPreview) {
         if let Ok(text) = serde_json::to_string(message) {
             let _ = self.worker.post_message(&JsValue::from_str(&text));
         }

@@ -1,19 +1,10 @@
-//! Pages of datasets.
+//! Datasets: the list, building one, one dataset with its items.
 
-use crate::components::Page;
-use leptos::prelude::*;
+mod build;
+mod detail;
+mod items;
+mod list;
 
-#[component]
-pub fn BuildPage() -> impl IntoView {
-    view! { <Page title="Build"><p>"…"</p></Page> }
-}
-
-#[component]
-pub fn DatasetPage() -> impl IntoView {
-    view! { <Page title="Dataset"><p>"…"</p></Page> }
-}
-
-#[component]
-pub fn DatasetsPage() -> impl IntoView {
-    view! { <Page title="Datasets"><p>"…"</p></Page> }
-}
+pub use build::BuildPage;
+pub use detail::DatasetPage;
+pub use list::DatasetsPage;

@@ -1,29 +1,14 @@
-//! Pages of traces.
+//! Traces: the list, import, generate, one trace, two side by side.
 
-use crate::components::Page;
-use leptos::prelude::*;
+mod compare;
+mod detail;
+mod generate;
+mod import;
+mod list;
+mod table;
 
-#[component]
-pub fn ComparePage() -> impl IntoView {
-    view! { <Page title="Compare"><p>"…"</p></Page> }
-}
-
-#[component]
-pub fn GeneratePage() -> impl IntoView {
-    view! { <Page title="Generate"><p>"…"</p></Page> }
-}
-
-#[component]
-pub fn ImportPage() -> impl IntoView {
-    view! { <Page title="Import"><p>"…"</p></Page> }
-}
-
-#[component]
-pub fn TracePage() -> impl IntoView {
-    view! { <Page title="Trace"><p>"…"</p></Page> }
-}
-
-#[component]
-pub fn TracesPage() -> impl IntoView {
-    view! { <Page title="Traces"><p>"…"</p></Page> }
-}
+pub use compare::ComparePage;
+pub use detail::TracePage;
+pub use generate::GeneratePage;
+pub use import::ImportPage;
+pub use list::TracesPage;

@@ -1,0 +1,130 @@
+//! The conversation: a prompt, tokens as they arrive, each with its probability and rivals.
+
+use super::session::{End, Phase, Session, Turn};
+use crate::components::Icon;
+use domain::{GenerateSpec, TaskFamily, preview::PreviewToken};
+use leptos::prelude::*;
+
+/// Prompts that the family's generator gives for a seed no recipe uses.
+fn examples(family: &str) -> Vec<String> {
+    let families: Vec<TaskFamily> = match family.parse() {
+        Ok(family) => vec![family],
+        Err(_) => TaskFamily::ALL.to_vec(),
+    };
+    let each = if families.len() == 1 { 4 } else { 2 };
+    families
+        .into_iter()
+        .flat_map(|family| tasks::generate(&GenerateSpec { family, count: each, seed: 90_210, difficulty: None }))
+        .map(|trace| trace.prompt)
+        .collect()
+}
+
+#[component]
+pub(super) fn Talk(session: Session, family: String) -> impl IntoView {
+    let prompt = RwSignal::new(String::new());
+    let ready = move || matches!(session.phase.get(), Phase::Ready(_));
+    let ask = move || {
+        let text = prompt.get_untracked();
+        if !text.trim().is_empty()
+            && matches!(session.phase.get_untracked(), Phase::Ready(_))
+            && !untrack(|| session.busy())
+        {
+            session.ask(text);
+        }
+    };
+    let on_key = move |ev: leptos::ev::KeyboardEvent| {
+        if ev.key() == "Enter" && !ev.shift_key() {
+            ev.prevent_default();
+            ask();
+        }
+    };
+    let chips = examples(&family)
+        .into_iter()
+        .map(|text| {
+            let shown = text.clone();
+            view! { <button type="button" class="chip example" title=shown.clone() on:click=move |_| prompt.set(text.clone())>{shown.clone()}</button> }
+        })
+        .collect_view();
+    view! {
+        <section class="talk stack">
+            <ol class="turns" aria-live="polite">
+                <For each=move || session.turns.get() key=|turn| turn.id let:turn><li><TurnView turn/></li></For>
+            </ol>
+            <form class="ask" on:submit=move |ev| { ev.prevent_default(); ask(); }>
+                <label class="visually-hidden" for="prompt">"Prompt"</label>
+                <textarea id="prompt" rows="2" placeholder="12 + 30 =" prop:value=prompt on:input=move |ev| prompt.set(event_target_value(&ev)) on:keydown=on_key></textarea>
+                <div class="row between">
+                    <span class="dim">{move || if ready() { "Enter sends, Shift+Enter makes a new line" } else { "Load the model to ask it" }}</span>
+                    {move || if session.busy() {
+                        view! { <button type="button" class="button" on:click=move |_| session.stop()><Icon name="square"/>"Stop"</button> }.into_any()
+                    } else {
+                        view! { <button class="primary" disabled=move || !ready()><Icon name="arrow-right"/>"Ask"</button> }.into_any()
+                    }}
+                </div>
+            </form>
+            <div class="row examples"><span class="label">"Try"</span>{chips}</div>
+        </section>
+    }
+}
+
+#[component]
+fn TurnView(turn: Turn) -> impl IntoView {
+    let looked_at = RwSignal::new(None::<PreviewToken>);
+    let end = move || {
+        turn.end.get().map(|end| match end {
+            End::Finished { finish, tokens, tokens_per_sec } => {
+                let why = if finish == "stop" {
+                    ""
+                } else if finish == "length" {
+                    " · cut at the longest answer"
+                } else {
+                    " · stopped"
+                };
+                view! { <p class="dim num">{format!("{tokens} tokens · {tokens_per_sec:.0} tokens/s{why}")}</p> }
+                    .into_any()
+            }
+            End::Failed(why) => view! { <p class="bad-text" role="alert">{why}</p> }.into_any(),
+        })
+    };
+    view! {
+        <article class="turn">
+            <pre class="said">{turn.prompt.get_value()}</pre>
+            <pre class="wrote" class:arriving=move || turn.end.get().is_none() on:mouseleave=move |_| looked_at.set(None)>
+                <For each=move || turn.tokens.get().into_iter().enumerate() key=|(at, _)| *at let:entry>
+                    {
+                        let (_, token) = entry;
+                        let (text, sure) = (token.text.clone(), token.probability);
+                        let look = move || looked_at.set(Some(token.clone()));
+                        let look_too = look.clone();
+                        view! { <span class="token" style=("--sure", format!("{sure:.2}")) tabindex="0" on:mouseenter=move |_| look() on:focus=move |_| look_too()>{text}</span> }
+                    }
+                </For>
+            </pre>
+            <div class="rivals">{move || looked_at.get().map(|token| view! { <Rivals token/> })}</div>
+            {end}
+        </article>
+    }
+}
+
+#[component]
+fn Rivals(token: PreviewToken) -> impl IntoView {
+    let bars = token
+        .rivals
+        .into_iter()
+        .map(|rival| {
+            let share = rival.probability * 100.0;
+            view! {
+                <li class="share"><code>{visible(&rival.text)}</code><span class="share-bar"><i style:width=format!("{share:.1}%")></i></span><span class="num">{format!("{share:.1} %")}</span></li>
+            }
+        })
+        .collect_view();
+    view! {
+        <p><code>{visible(&token.text)}</code>" "<span class="num">{format!("{:.1} %", token.probability * 100.0)}</span></p>
+        <ul>{bars}</ul>
+    }
+}
+
+/// Spaces and line breaks so that they can be seen.
+fn visible(text: &str) -> String {
+    text.replace(' ', "␣").replace('\n', "⏎")
+}

@@ -1,0 +1,125 @@
+//! Importing a JSONL file: dropped or chosen, sent with progress; without JavaScript an ordinary form.
+
+use crate::api::Failure;
+use crate::{
+    browser::{self, Chosen, Upload},
+    components::{Icon, Page, Problem, bytes, count, counted},
+};
+use domain::api::ImportReport;
+use leptos::prelude::*;
+
+const URL: &str = "/api/traces/import";
+
+/// Where the import stands.
+#[derive(Clone)]
+enum Stand {
+    Waiting,
+    Sending { name: String, sent: f64, all: f64 },
+    Done(ImportReport),
+    Failed(Failure),
+}
+
+#[component]
+pub fn ImportPage() -> impl IntoView {
+    let stand = RwSignal::new(Stand::Waiting);
+    let over = RwSignal::new(false);
+    let send = move |file: Chosen| {
+        let name = file.name();
+        stand.set(Stand::Sending { name: name.clone(), sent: 0.0, all: file.bytes() as f64 });
+        browser::upload(URL, &file, move |news| match news {
+            Upload::Sent(sent, all) => stand.set(Stand::Sending { name: name.clone(), sent, all }),
+            Upload::Done(Ok(report)) => stand.set(Stand::Done(report)),
+            Upload::Done(Err(error)) => stand.set(Stand::Failed(Failure(error))),
+        });
+    };
+    let on_drop = move |ev: leptos::ev::DragEvent| {
+        ev.prevent_default();
+        over.set(false);
+        if let Some(file) = browser::dropped_file(&ev) {
+            send(file);
+        }
+    };
+    let on_choose = move |ev: leptos::ev::Event| {
+        if let Some(file) = browser::chosen_file(&ev) {
+            send(file);
+        }
+    };
+    view! {
+        <Page title="Import" trail=vec![("/traces", "Traces")]>
+            <form method="post" action=URL enctype="multipart/form-data" class="stack reading">
+                <label
+                    class="drop"
+                    class:over=move || over.get()
+                    on:dragover=move |ev| { ev.prevent_default(); over.set(true); }
+                    on:dragleave=move |_| over.set(false)
+                    on:drop=on_drop
+                >
+                    <span class="empty-icon"><Icon name="upload"/></span>
+                    <b>"Drop a JSONL file here, or choose one"</b>
+                    <span class="dim">"One trace a line. Good lines are kept; bad ones are listed with number and reason."</span>
+                    <input type="file" name="file" accept=".jsonl,.ndjson,.json,application/jsonl" required on:change=on_choose/>
+                </label>
+                <div class="form-foot no-js"><button class="primary">"Import"</button></div>
+            </form>
+            <div class="reading stack" aria-live="polite">{move || view! { <Progress stand=stand.get()/> }}</div>
+            <section class="reading stack">
+                <h2>"What a line looks like"</h2>
+                <pre class="code">{r#"{"trace_version":"1.0","prompt":"12 + 30 =","final_answer":"42","steps":[{"i":0,"type":"compute","content":"2 + 0 = 2"}],"meta":{"category":"arithmetic"}}"#}</pre>
+            </section>
+        </Page>
+    }
+}
+
+#[component]
+fn Progress(stand: Stand) -> impl IntoView {
+    match stand {
+        Stand::Waiting => ().into_any(),
+        Stand::Sending { name, sent, all } => {
+            let share = if all > 0.0 { sent / all * 100.0 } else { 0.0 };
+            let words = if share >= 100.0 {
+                "Reading the lines…".to_owned()
+            } else {
+                format!("{} of {}", bytes(sent as u64), bytes(all as u64))
+            };
+            view! {
+                <div class="card stack tight">
+                    <div class="row between"><b class="clip">{name}</b><span class="num dim">{words}</span></div>
+                    <div class="progress" role="progressbar" aria-label="Upload" aria-valuenow=share.round() aria-valuemax="100"><i style:width=format!("{share:.0}%")></i></div>
+                </div>
+            }.into_any()
+        }
+        Stand::Failed(failure) => view! { <Problem failure/> }.into_any(),
+        Stand::Done(report) => view! { <Report report/> }.into_any(),
+    }
+}
+
+#[component]
+fn Report(report: ImportReport) -> impl IntoView {
+    let first = report.problems.first().map(|p| format!(": line {}: {}", p.line, p.reason)).unwrap_or_default();
+    let summary = format!("{} added, {} refused{first}", count(report.added), count(report.refused));
+    let lines = report
+        .problems
+        .into_iter()
+        .map(|p| view! { <tr><td class="num">{count(p.line)}</td><td class="reason">{p.reason}</td></tr> })
+        .collect_view();
+    let tone = if report.added > 0 { "notice good" } else { "notice bad" };
+    let icon = if report.added > 0 { "circle-check" } else { "triangle-alert" };
+    view! {
+        <div class=tone>
+            <Icon name=icon/>
+            <div>
+                <strong>{summary}</strong>
+                <p class="row"><a href="/traces">"See the traces"</a><a href="/datasets/new">"Build a dataset"</a></p>
+            </div>
+        </div>
+        {(report.refused > 0).then(|| view! {
+            <div class="table-box">
+                <table>
+                    <caption>{counted(report.refused, "line refused", "lines refused")}{(report.refused > 100).then_some("; the first 100")}</caption>
+                    <thead><tr><th class="num">"Line"</th><th>"Reason"</th></tr></thead>
+                    <tbody>{lines}</tbody>
+                </table>
+            </div>
+        })}
+    }
+}
