@@ -98,15 +98,48 @@ pub struct RunEvent {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum RunEventKind {
-    Status { state: RunState, reason: Option<String> },
-    Step { step: u64, loss: f64, learning_rate: f64, grad_norm: f64, tokens_per_sec: f64, memory_bytes: u64, tokens: u64 },
-    Validation { step: u64, loss: f64 },
-    Sample { step: u64, prompt: String, expected: String, text: String },
-    Checkpoint { step: u64, best: bool, bytes: u64 },
-    Alarm { step: u64, message: String },
-    Log { stream: LogStream, chunk: String, continued: bool },
+    Status {
+        state: RunState,
+        reason: Option<String>,
+    },
+    Step {
+        step: u64,
+        loss: f64,
+        learning_rate: f64,
+        grad_norm: f64,
+        tokens_per_sec: f64,
+        memory_bytes: u64,
+        tokens: u64,
+    },
+    Validation {
+        step: u64,
+        loss: f64,
+    },
+    Sample {
+        step: u64,
+        prompt: String,
+        expected: String,
+        text: String,
+    },
+    Checkpoint {
+        step: u64,
+        best: bool,
+        bytes: u64,
+    },
+    Alarm {
+        step: u64,
+        message: String,
+    },
+    Log {
+        stream: LogStream,
+        chunk: String,
+        continued: bool,
+    },
     /// Items of the final evaluation done so far.
-    EvaluationProgress { done: u32, items: u32 },
+    EvaluationProgress {
+        done: u32,
+        items: u32,
+    },
 }
 
 impl RunEventKind {

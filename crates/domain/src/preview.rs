@@ -36,9 +36,21 @@ impl Default for SamplerSettings {
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ToPreview {
     /// Fetch (or take from the cache) and build the model. URLs are content-addressed.
-    Load { config_url: String, tokenizer_url: String, weights_url: String, backend: PreviewBackend },
-    Generate { id: u32, prompt: String, max_new_tokens: u32, sampler: SamplerSettings },
-    Stop { id: u32 },
+    Load {
+        config_url: String,
+        tokenizer_url: String,
+        weights_url: String,
+        backend: PreviewBackend,
+    },
+    Generate {
+        id: u32,
+        prompt: String,
+        max_new_tokens: u32,
+        sampler: SamplerSettings,
+    },
+    Stop {
+        id: u32,
+    },
 }
 
 /// Worker → page.
@@ -47,11 +59,33 @@ pub enum ToPreview {
 pub enum FromPreview {
     /// The module runs; `Load` may come.
     Ready,
-    Progress { stage: String, done: u64, total: u64 },
-    Loaded { backend: PreviewBackend, reason: String, parameters: u64, model_hash: String, cached: bool },
-    Token { id: u32, token: PreviewToken },
-    Finished { id: u32, finish: String, tokens: u32, tokens_per_sec: f64, ids: Vec<u32> },
-    Failed { id: Option<u32>, message: String },
+    Progress {
+        stage: String,
+        done: u64,
+        total: u64,
+    },
+    Loaded {
+        backend: PreviewBackend,
+        reason: String,
+        parameters: u64,
+        model_hash: String,
+        cached: bool,
+    },
+    Token {
+        id: u32,
+        token: PreviewToken,
+    },
+    Finished {
+        id: u32,
+        finish: String,
+        tokens: u32,
+        tokens_per_sec: f64,
+        ids: Vec<u32>,
+    },
+    Failed {
+        id: Option<u32>,
+        message: String,
+    },
 }
 
 /// One generated token, with its probability and its rivals, most probable first.

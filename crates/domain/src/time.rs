@@ -43,9 +43,11 @@ mod tests {
     #[test]
     fn iso_dates() {
         // Checked with `date -u -d @N`.
-        for (seconds, expected) in
-            [(0, "1970-01-01T00:00:00Z"), (951_827_696, "2000-02-29T12:34:56Z"), (1_796_000_000, "2026-11-30T00:53:20Z")]
-        {
+        for (seconds, expected) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_827_696, "2000-02-29T12:34:56Z"),
+            (1_796_000_000, "2026-11-30T00:53:20Z"),
+        ] {
             assert_eq!(Micros(seconds * 1_000_000).iso(), expected);
         }
     }

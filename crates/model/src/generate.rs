@@ -40,7 +40,7 @@ impl<'a> Generator<'a> {
         }
         let logits = self.decoder.forward_cached(ids_tensor(&[&self.unread], &self.decoder.device()), &mut self.cache);
         let data = logits.into_data_async().await.map_err(|e| GenerateError::Device(format!("{e:?}")))?;
-        let logits = data.to_vec::<f32>().map_err(|e| GenerateError::Device(format!("{e:?}")))?;
+        let logits = data.try_to_vec::<f32>().map_err(|e| GenerateError::Device(format!("{e:?}")))?;
         let choice = self.sampler.choose(&logits);
         self.unread = vec![choice.token];
         Ok(Some(choice))

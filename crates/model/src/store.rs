@@ -72,7 +72,7 @@ pub fn to_safetensors(decoder: &Decoder) -> Result<Vec<u8>, StoreError> {
                 (turned.into_data(), shape)
             }
         };
-        let values = data.to_vec::<f32>().map_err(|e| StoreError::Read(format!("{name}: {e:?}")))?;
+        let values = data.try_to_vec::<f32>().map_err(|e| StoreError::Read(format!("{name}: {e:?}")))?;
         buffers.push((name, shape, values.iter().flat_map(|v| v.to_le_bytes()).collect()));
     }
     let views: Result<BTreeMap<String, TensorView<'_>>, _> = buffers
@@ -155,7 +155,13 @@ impl Reader<'_> {
     }
 
     /// `[rows, columns]` here; with `turned` the file holds `[columns, rows]`.
-    fn matrix(&mut self, name: &str, rows: usize, columns: usize, turned: bool) -> Result<Param<Tensor<2>>, StoreError> {
+    fn matrix(
+        &mut self,
+        name: &str,
+        rows: usize,
+        columns: usize,
+        turned: bool,
+    ) -> Result<Param<Tensor<2>>, StoreError> {
         if !turned {
             let values = self.values(name, &[rows, columns])?;
             return Ok(matrix_param(self.places, values, [rows, columns], self.device));

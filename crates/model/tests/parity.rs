@@ -28,9 +28,14 @@ fn logits_agree() {
         let Fixture { decoder, expected } = fixture(name);
         let row = ids(&expected["input_ids"][0]);
         let logits = decoder.forward(generate::ids_tensor(&[&row], &Device::flex()));
-        let found = logits.into_data().to_vec::<f32>().unwrap();
-        let wanted: Vec<f64> =
-            expected["logits_row0"].as_array().unwrap().iter().flat_map(|r| r.as_array().unwrap()).map(|v| v.as_f64().unwrap()).collect();
+        let found = logits.into_data().try_to_vec::<f32>().unwrap();
+        let wanted: Vec<f64> = expected["logits_row0"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .flat_map(|r| r.as_array().unwrap())
+            .map(|v| v.as_f64().unwrap())
+            .collect();
         assert_eq!(found.len(), wanted.len());
         let worst = found.iter().zip(&wanted).map(|(f, w)| (f64::from(*f) - w).abs()).fold(0.0, f64::max);
         assert!(worst <= 2e-4, "{name}: {worst}");
@@ -46,7 +51,11 @@ fn greedy_agrees_with_and_without_cache_and_in_a_batch() {
         let (mut with, mut without) = (Vec::new(), prompt.clone());
         for _ in 0..wanted.len() {
             with.push(futures_lite(cached.next()).unwrap().unwrap().token);
-            let logits = decoder.forward(generate::ids_tensor(&[&without], &Device::flex())).into_data().to_vec::<f32>().unwrap();
+            let logits = decoder
+                .forward(generate::ids_tensor(&[&without], &Device::flex()))
+                .into_data()
+                .try_to_vec::<f32>()
+                .unwrap();
             let last = &logits[logits.len() - decoder.config().vocab..];
             without.push(Sampler::new(Default::default()).choose(last).token);
         }

@@ -72,7 +72,8 @@ impl Lines {
 }
 
 fn parse(bytes: &[u8]) -> Result<NewTrace, String> {
-    let text = std::str::from_utf8(bytes).map_err(|e| format!("not UTF-8 from byte {} of the line", e.valid_up_to() + 1))?;
+    let text =
+        std::str::from_utf8(bytes).map_err(|e| format!("not UTF-8 from byte {} of the line", e.valid_up_to() + 1))?;
     let trace: NewTrace = serde_json::from_str(text).map_err(|error| {
         // serde_json ends with the place; within one line only the column tells something.
         let message = error.to_string();

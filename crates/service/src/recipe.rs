@@ -34,7 +34,8 @@ pub fn resolve(text: &str) -> &str {
 /// Reads YAML, with `overrides` (dotted key → YAML value) over it. All errors at once, each with its key.
 pub fn parse(yaml: &str, overrides: &BTreeMap<String, String>) -> Result<Recipe, Vec<FieldError>> {
     let error = |path: &str, message: String| vec![FieldError { path: path.to_owned(), message }];
-    let tree: Value = serde_saphyr::from_str(yaml).map_err(|e| error("recipe", format!("not YAML: {}", first_line(&e))))?;
+    let tree: Value =
+        serde_saphyr::from_str(yaml).map_err(|e| error("recipe", format!("not YAML: {}", first_line(&e))))?;
     let Value::Object(mut tree) = tree else {
         return Err(error("recipe", "expected keys such as name, model, tokenizer and train".into()));
     };
@@ -55,8 +56,7 @@ pub fn parse(yaml: &str, overrides: &BTreeMap<String, String>) -> Result<Recipe,
     if !errors.is_empty() {
         return Err(errors);
     }
-    let recipe: Recipe =
-        serde_json::from_value(Value::Object(tree)).map_err(|e| vec![explain("", &e.to_string())])?;
+    let recipe: Recipe = serde_json::from_value(Value::Object(tree)).map_err(|e| vec![explain("", &e.to_string())])?;
     errors = rules(&recipe);
     if errors.is_empty() { Ok(recipe) } else { Err(errors) }
 }
@@ -136,7 +136,10 @@ fn explain(section: &str, message: &str) -> FieldError {
         let key = quoted.next().unwrap_or_default();
         return FieldError { path: dotted(key), message: "is missing".to_owned() };
     }
-    FieldError { path: if section.is_empty() { "recipe".to_owned() } else { section.to_owned() }, message: message.to_owned() }
+    FieldError {
+        path: if section.is_empty() { "recipe".to_owned() } else { section.to_owned() },
+        message: message.to_owned(),
+    }
 }
 
 /// The known key nearest to `key`; short forms such as `lr` by their initials.
@@ -165,14 +168,24 @@ fn rules(recipe: &Recipe) -> Vec<FieldError> {
         let fits = model.head_dim.is_some() || model.d_model.is_multiple_of(model.heads);
         rule("model.heads", fits, "must divide model.d_model, or set model.head_dim");
         let head_dim = model.head_dim.unwrap_or(model.d_model / model.heads);
-        rule("model.head_dim", head_dim >= 2 && head_dim.is_multiple_of(2) && head_dim <= 1_024, "must be even, 2 to 1024: rotary positions turn pairs");
+        rule(
+            "model.head_dim",
+            head_dim >= 2 && head_dim.is_multiple_of(2) && head_dim <= 1_024,
+            "must be even, 2 to 1024: rotary positions turn pairs",
+        );
     }
     rule("model.d_ff", model.d_ff.is_none_or(|f| (1..=65_536).contains(&f)), "must lie between 1 and 65536");
     rule("model.context", (8..=131_072).contains(&model.context), "must lie between 8 and 131072 tokens");
     rule("model.rope_theta", model.rope_theta.is_finite() && model.rope_theta > 1.0, "must be a number above 1");
     match (tokenizer.kind, tokenizer.vocab) {
-        (TokenizerKind::Char, Some(_)) => rule("tokenizer.vocab", false, "is for kind bpe; a char vocabulary follows from the data"),
-        (TokenizerKind::Bpe, Some(v)) => rule("tokenizer.vocab", (260..=1_000_000).contains(&v), "must be at least 260: 256 bytes and 4 special tokens"),
+        (TokenizerKind::Char, Some(_)) => {
+            rule("tokenizer.vocab", false, "is for kind bpe; a char vocabulary follows from the data")
+        }
+        (TokenizerKind::Bpe, Some(v)) => rule(
+            "tokenizer.vocab",
+            (260..=1_000_000).contains(&v),
+            "must be at least 260: 256 bytes and 4 special tokens",
+        ),
         _ => {}
     }
     rule("train.steps", (1..=100_000_000).contains(&train.steps), "must lie between 1 and 100000000");
@@ -180,7 +193,11 @@ fn rules(recipe: &Recipe) -> Vec<FieldError> {
     rule("train.accumulate", (1..=65_536).contains(&train.accumulate), "must lie between 1 and 65536");
     rule("train.max_minutes", train.max_minutes.is_none_or(|m| m.is_finite() && m > 0.0), "must be a number above 0");
     let positive = |v: f64| v.is_finite() && v > 0.0;
-    rule("optimizer.learning_rate", positive(optimizer.learning_rate), "must be a number above 0; nothing is learned at 0");
+    rule(
+        "optimizer.learning_rate",
+        positive(optimizer.learning_rate),
+        "must be a number above 0; nothing is learned at 0",
+    );
     rule("optimizer.learning_rate", !(optimizer.learning_rate > 10.0), "must be at most 10");
     rule("optimizer.weight_decay", (0.0..=10.0).contains(&optimizer.weight_decay), "must lie between 0 and 10");
     rule("optimizer.beta1", (0.0..1.0).contains(&optimizer.beta1), "must lie between 0 and 1");
@@ -220,11 +237,23 @@ mod tests {
         let smoke = resolve("smoke");
         for (key, value, expected) in [
             ("optimizer.lr", "1", "optimizer.lr: unknown key `lr` in optimizer: did you mean `learning_rate`?"),
-            ("optimizer.learning_rat", "1", "optimizer.learning_rat: unknown key `learning_rat` in optimizer: did you mean `learning_rate`?"),
+            (
+                "optimizer.learning_rat",
+                "1",
+                "optimizer.learning_rat: unknown key `learning_rat` in optimizer: did you mean `learning_rate`?",
+            ),
             ("optimizr", "1", "optimizr: unknown key `optimizr` in a recipe: did you mean `optimizer`?"),
-            ("optimizer.learning_rate", "0", "optimizer.learning_rate: must be a number above 0; nothing is learned at 0"),
+            (
+                "optimizer.learning_rate",
+                "0",
+                "optimizer.learning_rate: must be a number above 0; nothing is learned at 0",
+            ),
             ("tokenizer.vocab", "100", "tokenizer.vocab: must be at least 260: 256 bytes and 4 special tokens"),
-            ("model.heads", "5", "model.kv_heads: must divide model.heads; model.heads: must divide model.d_model, or set model.head_dim"),
+            (
+                "model.heads",
+                "5",
+                "model.kv_heads: must divide model.heads; model.heads: must divide model.d_model, or set model.head_dim",
+            ),
             ("train.steps", "", "train.steps: is missing"),
         ] {
             assert_eq!(errors(smoke, &[(key, value)]), expected);

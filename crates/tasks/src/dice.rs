@@ -1,6 +1,9 @@
 //! Seeded randomness with stable results: ChaCha8 and integer arithmetic only.
 
-use rand_chacha::{ChaCha8Rng, rand_core::{Rng, SeedableRng}};
+use rand_chacha::{
+    ChaCha8Rng,
+    rand_core::{Rng, SeedableRng},
+};
 
 pub(crate) struct Dice(ChaCha8Rng);
 
@@ -9,7 +12,9 @@ impl Dice {
     pub(crate) fn new(seed: u64, stream: &str) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         // FNV-1a of the name (Fowler, Noll, Vo).
-        rng.set_stream(stream.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)));
+        rng.set_stream(
+            stream.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)),
+        );
         Self(rng)
     }
 

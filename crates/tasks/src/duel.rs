@@ -7,8 +7,7 @@ use std::cmp::Ordering;
 const RANKS: [&str; 13] = ["2", "3", "4", "5", "6", "7", "8", "9", "10", "J", "Q", "K", "A"];
 /// In rising order, as the prompt says.
 const SUITS: [&str; 4] = ["clubs", "diamonds", "hearts", "spades"];
-const PLAYERS: [&str; 12] =
-    ["Ada", "Ben", "Cleo", "Dov", "Eva", "Finn", "Gus", "Hana", "Ivo", "June", "Kai", "Lea"];
+const PLAYERS: [&str; 12] = ["Ada", "Ben", "Cleo", "Dov", "Eva", "Finn", "Gus", "Hana", "Ivo", "June", "Kai", "Lea"];
 const RULE: &str = "Ace is high; equal ranks: clubs < diamonds < hearts < spades.";
 
 /// Rank and suit as places in their lists.

@@ -84,7 +84,11 @@ mod tests {
     const GOLDEN: [(TaskFamily, &str, &str); 3] = [
         (TaskFamily::Addition, "9 + 41 =", "50"),
         (TaskFamily::Sorting, "sort 14 85 66 =", "14 66 85"),
-        (TaskFamily::HighCardDuel, "Gus draws 2 of spades, Lea draws J of hearts. Ace is high; equal ranks: clubs < diamonds < hearts < spades. Who wins?", "Lea"),
+        (
+            TaskFamily::HighCardDuel,
+            "Gus draws 2 of spades, Lea draws J of hearts. Ace is high; equal ranks: clubs < diamonds < hearts < spades. Who wins?",
+            "Lea",
+        ),
     ];
 
     /// Pins the bytes: a change here changes every dataset that people regenerate from a seed.

@@ -17,11 +17,9 @@ pub fn judge(expected: &str, generated: &str, verified: impl Fn(&str) -> bool) -
 /// Whether two answers mean the same: equal numbers (`$1,234.50` = `1234.5`, `50%` = `0.5`, `1/2` = `0.5`), or equal words
 /// but for case, punctuation and articles. Where the expected answer offers alternatives ("0.5 or 50%"), any of them.
 pub fn same(expected: &str, found: &str) -> bool {
-    expected.split(" or ").any(|one| {
-        match (number(one), number(found)) {
-            (Some(a), Some(b)) => (a - b).abs() <= 1e-9 * a.abs().max(b.abs()).max(1.0),
-            _ => words(one) == words(found) && !words(one).is_empty(),
-        }
+    expected.split(" or ").any(|one| match (number(one), number(found)) {
+        (Some(a), Some(b)) => (a - b).abs() <= 1e-9 * a.abs().max(b.abs()).max(1.0),
+        _ => words(one) == words(found) && !words(one).is_empty(),
     })
 }
 
@@ -29,7 +27,8 @@ pub fn same(expected: &str, found: &str) -> bool {
 fn number(text: &str) -> Option<f64> {
     let text = text.trim().trim_start_matches('$').trim_end_matches('.').trim();
     let (text, scale) = text.strip_suffix('%').map_or((text, 1.0), |t| (t.trim_end(), 0.01));
-    let end = text.find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | ',' | '-' | '+' | '/'))).unwrap_or(text.len());
+    let end =
+        text.find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | ',' | '-' | '+' | '/'))).unwrap_or(text.len());
     let unit = text[end..].trim();
     if unit.chars().any(|c| c.is_ascii_digit()) {
         return None;
@@ -105,7 +104,9 @@ mod tests {
     #[test]
     fn wilson_intervals() {
         // Golden: Newcombe (1998), Statistics in Medicine 17, table I, method 3: 81/263, 15/148, 0/20, 1/29 (four places).
-        for (k, n, low, high) in [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)] {
+        for (k, n, low, high) in
+            [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)]
+        {
             let score = wilson(k, n);
             assert!((score.low - low).abs() < 6e-5 && (score.high - high).abs() < 6e-5, "{k}/{n}: {score:?}");
         }

@@ -131,12 +131,13 @@ fn characters(texts: impl IntoIterator<Item = String>) -> Result<Tokenizer, Toke
 
 fn byte_pairs(vocab: usize, texts: impl IntoIterator<Item = String>) -> Result<Tokenizer, TokenizerError> {
     let failed = |e: tokenizers::Error| TokenizerError::Train(e.to_string());
-    let mut tokenizer = TokenizerBuilder::<BPE, NormalizerWrapper, ByteLevel, PostProcessorWrapper, ByteLevelDecoder>::new()
-        .with_model(BPE::default())
-        .with_pre_tokenizer(Some(ByteLevel::new(false, true, true)))
-        .with_decoder(Some(ByteLevelDecoder::default()))
-        .build()
-        .map_err(failed)?;
+    let mut tokenizer =
+        TokenizerBuilder::<BPE, NormalizerWrapper, ByteLevel, PostProcessorWrapper, ByteLevelDecoder>::new()
+            .with_model(BPE::default())
+            .with_pre_tokenizer(Some(ByteLevel::new(false, true, true)))
+            .with_decoder(Some(ByteLevelDecoder::default()))
+            .build()
+            .map_err(failed)?;
     let mut trainer = BpeTrainerBuilder::new()
         .show_progress(false)
         .vocab_size(vocab)

@@ -21,8 +21,14 @@ pub(crate) struct Batch {
 pub(crate) fn batch<'a>(rows: impl IntoIterator<Item = &'a Encoded>) -> Batch {
     let rows: Vec<&Encoded> = rows.into_iter().collect();
     let length = rows.iter().map(|r| r.ids.len() - 1).max().unwrap_or(0);
-    let mut batch =
-        Batch { rows: rows.len(), length, ids: vec![0; rows.len() * length], places: vec![], targets: vec![], tokens: 0 };
+    let mut batch = Batch {
+        rows: rows.len(),
+        length,
+        ids: vec![0; rows.len() * length],
+        places: vec![],
+        targets: vec![],
+        tokens: 0,
+    };
     for (number, row) in rows.iter().enumerate() {
         let start = number * length;
         for place in 0..row.ids.len() - 1 {

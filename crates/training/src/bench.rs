@@ -22,14 +22,27 @@ pub struct BenchReport {
 }
 
 /// AdamW every step on `batch` random rows of `seq` tokens, every token trained. One step warms up, unmeasured.
-pub fn train(config: &ModelConfig, batch: usize, seq: usize, steps: u64, device: DeviceChoice) -> Result<BenchReport, devices::DeviceError> {
+pub fn train(
+    config: &ModelConfig,
+    batch: usize,
+    seq: usize,
+    steps: u64,
+    device: DeviceChoice,
+) -> Result<BenchReport, devices::DeviceError> {
     let (device, info) = devices::open(device)?;
     let mut decoder = Decoder::new(config, 1, &device.autodiff());
     let mut optimizer = AdamW::new(OptimizerRecipe::default());
     let mut random = Random(7);
     let rows = batch * seq;
     let mut ints = || (0..rows).map(|_| random.below(config.vocab) as i32).collect::<Vec<i32>>();
-    let data = Batch { rows: batch, length: seq, ids: ints(), places: (0..rows as i32).collect(), targets: ints(), tokens: rows as u64 };
+    let data = Batch {
+        rows: batch,
+        length: seq,
+        ids: ints(),
+        places: (0..rows as i32).collect(),
+        targets: ints(),
+        tokens: rows as u64,
+    };
     let (mut losses, mut clock) = (Vec::new(), Instant::now());
     for step in 0..=steps {
         if step == 1 {

@@ -124,7 +124,9 @@ impl Checkpoints {
             optimizer_sha256: sha256(&moments),
         };
         let manifest = serde_json::to_vec_pretty(&manifest).map_err(|e| TrainError::Disk(e.into()))?;
-        for (name, bytes) in [("model.safetensors", &weights), ("optimizer.bin", &moments), ("manifest.json", &manifest)] {
+        for (name, bytes) in
+            [("model.safetensors", &weights), ("optimizer.bin", &moments), ("manifest.json", &manifest)]
+        {
             write_synced(&part.join(name), bytes).map_err(TrainError::Disk)?;
         }
         sync_folder(part).map_err(TrainError::Disk)?;
@@ -158,7 +160,13 @@ impl Checkpoints {
         None
     }
 
-    fn read(&self, step: u64, config: &ModelConfig, settings: &OptimizerRecipe, device: &Device) -> Result<Loaded, String> {
+    fn read(
+        &self,
+        step: u64,
+        config: &ModelConfig,
+        settings: &OptimizerRecipe,
+        device: &Device,
+    ) -> Result<Loaded, String> {
         let read = |name: &str| fs::read(self.path(step).join(name)).map_err(|e| format!("{name}: {e}"));
         let manifest: Manifest =
             serde_json::from_slice(&read("manifest.json")?).map_err(|e| format!("manifest.json: {e}"))?;
@@ -166,9 +174,10 @@ impl Checkpoints {
             return Err("it belongs to another recipe".to_owned());
         }
         let (weights, moments) = (read("model.safetensors")?, read("optimizer.bin")?);
-        for (name, bytes, hash) in
-            [("model.safetensors", &weights, &manifest.model_sha256), ("optimizer.bin", &moments, &manifest.optimizer_sha256)]
-        {
+        for (name, bytes, hash) in [
+            ("model.safetensors", &weights, &manifest.model_sha256),
+            ("optimizer.bin", &moments, &manifest.optimizer_sha256),
+        ] {
             if sha256(bytes) != *hash {
                 return Err(format!("{name} is damaged: its hash differs"));
             }

@@ -13,7 +13,8 @@ use text::tokenizer::Tokenizer;
 pub(crate) fn write(decoder: &Decoder, tokenizer: &Tokenizer, work: &Path) -> Result<Vec<ExportedFile>, TrainError> {
     let folder = work.join("export");
     fs::create_dir_all(&folder).map_err(TrainError::Disk)?;
-    let generation = "{\n  \"bos_token_id\": 1,\n  \"eos_token_id\": 2,\n  \"pad_token_id\": 0,\n  \"do_sample\": false\n}\n";
+    let generation =
+        "{\n  \"bos_token_id\": 1,\n  \"eos_token_id\": 2,\n  \"pad_token_id\": 0,\n  \"do_sample\": false\n}\n";
     let tokenizer_config = "{\n  \"tokenizer_class\": \"PreTrainedTokenizerFast\",\n  \"bos_token\": \"<bos>\",\n  \"eos_token\": \"<eos>\",\n  \"pad_token\": \"<pad>\",\n  \"unk_token\": \"<unk>\"\n}\n";
     let files = [
         ("config.json", config::to_json(decoder.config()).into_bytes()),

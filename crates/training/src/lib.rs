@@ -1,8 +1,8 @@
 //! Trains a model as a recipe says, survives being stopped at any step, evaluates what came out and exports it.
 //! Knows no database, no HTTP and no async runtime: a [`domain::Job`] comes in, [`domain::TrainEvent`]s go out.
 
-pub mod bench;
 mod batches;
+pub mod bench;
 mod checkpoint;
 mod data;
 pub mod doctor;

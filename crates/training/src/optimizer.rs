@@ -39,7 +39,7 @@ impl AdamW {
 
     /// Moments as plain numbers, and the number of updates.
     pub(crate) fn save(&self) -> (u64, Vec<[Vec<f32>; 2]>) {
-        let values = |t: &Tensor<1>| t.to_data().to_vec::<f32>().unwrap_or_default();
+        let values = |t: &Tensor<1>| t.to_data().try_to_vec::<f32>().unwrap_or_default();
         (self.time, self.moments.iter().map(|(m, v)| [values(m), values(v)]).collect())
     }
 

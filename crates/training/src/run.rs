@@ -41,7 +41,9 @@ pub enum TrainError {
     Disk(io::Error),
     #[error("the work directory cannot be used: {0}")]
     Work(#[from] io::Error),
-    #[error("{what} became {value} at step {step}; the last good checkpoint is kept: lower optimizer.learning_rate or optimizer.clip_norm")]
+    #[error(
+        "{what} became {value} at step {step}; the last good checkpoint is kept: lower optimizer.learning_rate or optimizer.clip_norm"
+    )]
     NotFinite { what: &'static str, value: f64, step: u64 },
 }
 
@@ -72,7 +74,9 @@ pub fn run(job: &Job, sink: &mut dyn FnMut(TrainEvent), stop: &StopSignal) -> Re
         return Err(TrainError::Data("no trace of the train split is left to train on".into()));
     }
     if rows.too_long > 0 {
-        sink(TrainEvent::Log { line: format!("{} traces are longer than the context: {:?}", rows.too_long, recipe.data.long_traces) });
+        sink(TrainEvent::Log {
+            line: format!("{} traces are longer than the context: {:?}", rows.too_long, recipe.data.long_traces),
+        });
     }
     let config = recipe.model.config(tokenizer.vocab_size());
     let training_device = device.autodiff();

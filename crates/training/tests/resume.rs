@@ -52,7 +52,8 @@ fn train(job: &Job, stop_at: Option<u64>, hard: bool) -> (Vec<(u64, u64)>, Vec<T
         }
         events.push(event);
     };
-    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| training::run(job, &mut sink, &stop).unwrap()));
+    let outcome =
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| training::run(job, &mut sink, &stop).unwrap()));
     (losses, events, outcome.ok())
 }
 
