@@ -123,7 +123,7 @@ fn Origin(dataset: Dataset) -> impl IntoView {
     let limit = dataset.limit.map_or_else(|| "all that match".to_owned(), |n| format!("at most {}", count(n.into())));
     view! {
         <dl class="pairs">
-            <dt>"Hash"</dt><dd><code class="wrap">{dataset.content_hash.clone()}</code><CopyButton text=dataset.content_hash label="Copy hash"/></dd>
+            <dt>"Hash"</dt><dd class="one-line"><code class="clip" title=dataset.content_hash.clone()>{dataset.content_hash.clone()}</code><CopyButton text=dataset.content_hash label="Copy hash"/></dd>
             {wanted}
             <dt>"Selection"</dt><dd>{format!("{selection}, {limit}")}</dd>
             <dt>"Split"</dt><dd class="num">{dataset.split.to_string()}</dd>

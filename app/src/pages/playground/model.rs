@@ -67,13 +67,13 @@ pub(super) fn ModelCard(session: Session, run: RunDetail) -> impl IntoView {
     };
     view! {
         <section class="card stack">
-            <header class="stack tight"><h2 class="wrap"><a href=format!("/runs/{}", run.row.id)>{run.row.name.clone()}</a></h2>
+            <div class="stack tight"><h2 class="wrap"><a href=format!("/runs/{}", run.row.id)>{run.row.name.clone()}</a></h2>
                 <p class="dim wrap">{run.row.dataset.to_string()}{run.row.strict.map(|s| format!(" · {} strict", score(&s)))}</p>
-            </header>
+            </div>
             <div class="stack tight" aria-live="polite">{state}</div>
         </section>
         <Settings session on_backend=load/>
-        <noscript><p class="notice">"The model runs in your browser, which needs JavaScript. On the command line: anneal sample."</p></noscript>
+        <noscript inner_html="<p class=notice>The model runs in your browser, which needs JavaScript. On the command line: anneal sample.</p>"></noscript>
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::table::Table;
 use crate::{
-    api::{TracesDelete, TracesRestore, traces_facets, traces_list},
+    api::{TracesDelete, traces_facets, traces_list},
     browser,
     components::{Empty, Icon, Load, Page, Pager, counted, with_query},
 };
@@ -30,8 +30,8 @@ pub(super) fn asked(query: &leptos_router::params::ParamsMap) -> ListTraces {
 pub fn TracesPage() -> impl IntoView {
     let query = use_query_map();
     let delete = ServerAction::<TracesDelete>::new();
-    let restore = ServerAction::<TracesRestore>::new();
-    let versions = move || (delete.version().get(), restore.version().get());
+    let restored = RwSignal::new(0_usize);
+    let versions = move || (delete.version().get(), restored.get());
     let page = Resource::new(move || (asked(&query.read()), versions()), |(request, _)| traces_list(request));
     let action = || {
         view! {
@@ -54,7 +54,7 @@ pub fn TracesPage() -> impl IntoView {
                 } else {
                     let link = move |offset: u64| with_query("/traces", &query.read_untracked(), &[("offset", &offset.to_string())]);
                     Either::Right(view! {
-                        <Table rows=page.rows delete restore/>
+                        <Table rows=page.rows delete restored/>
                         <Pager offset=page.offset limit=page.limit total=page.total link/>
                     })
                 }}

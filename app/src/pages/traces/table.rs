@@ -1,18 +1,19 @@
 //! The table of traces, with a selection to compare or delete.
 
 use crate::{
-    api::{TracesDelete, TracesRestore},
+    api::{TracesDelete, traces_restore},
     components::{Icon, Time, counted},
     state::Toaster,
 };
 use domain::{TraceId, api::RestoreTraces, trace::TraceSummary};
-use leptos::prelude::*;
+use leptos::{prelude::*, task::spawn_local};
 
 #[component]
 pub(super) fn Table(
     rows: Vec<TraceSummary>,
     delete: ServerAction<TracesDelete>,
-    restore: ServerAction<TracesRestore>,
+    /// Counts what was undone, so that the list is asked for again.
+    restored: RwSignal<usize>,
 ) -> impl IntoView {
     let toaster = expect_context::<Toaster>();
     let chosen = RwSignal::new(Vec::<TraceId>::new());
@@ -26,7 +27,13 @@ pub(super) fn Table(
                     let ids = gone.get_value();
                     let text = format!("{} deleted; datasets keep theirs", counted(done.count, "trace", "traces"));
                     toaster.offer_undo(text, move || {
-                        restore.dispatch(RestoreTraces { ids: ids.clone() }.into());
+                        let request = RestoreTraces { ids: ids.clone() };
+                        spawn_local(async move {
+                            match traces_restore(request).await {
+                                Ok(_) => drop(restored.try_update(|n| *n += 1)),
+                                Err(failure) => toaster.warn(failure.0.message),
+                            }
+                        });
                     });
                 }
                 Some(Err(failure)) => toaster.warn(failure.0.message),
