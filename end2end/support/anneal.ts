@@ -89,7 +89,7 @@ async function train(anneal: Anneal): Promise<Trained> {
   await anneal.run('datasets', 'build', 'sums@1', '--where', 'family=addition', '--split', '80/10/10', '--seed', '1');
   const recipe = join(import.meta.dirname, '../../configs/recipes/smoke.yaml');
   const run = await anneal.json('runs', 'start', recipe, '--dataset', 'sums@1');
-  await anneal.run('runs', 'follow', run.id);
+  await anneal.run('runs', 'watch', run.id, '--json');
   return { dataset: 'sums@1', run: run.id };
 }
 

@@ -78,7 +78,7 @@ fn pages(paths: &Paths) -> Result<Value> {
     let list: Value =
         serde_json::from_str(&served.command(&["runs", "list", "--json"])?).context("the run list's JSON")?;
     // The seed puts the long curve on the newest run, which the list shows first.
-    let rows = list["items"].as_array().or(list.as_array()).context("the run list is an array")?;
+    let rows = list["rows"].as_array().context("the run list has rows")?;
     let id = rows.first().and_then(|row| row["id"].as_str()).context("a seeded run has an id")?;
     let mut figures = serde_json::Map::new();
     for (name, path) in
