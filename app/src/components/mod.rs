@@ -2,6 +2,7 @@
 
 mod badge;
 mod buttons;
+mod chart;
 mod feedback;
 mod field;
 mod format;
@@ -17,6 +18,7 @@ mod trace;
 
 pub use badge::StateBadge;
 pub use buttons::{CopyButton, ThemeButton};
+pub use chart::{Chart, Curve, CurvePoint};
 pub use feedback::{Empty, Load, Problem};
 pub use field::{Field, Select};
 pub use format::*;

@@ -1,24 +1,17 @@
-//! Runs: the table, one run, a new one, its evaluation.
+//! Runs: the table, a new one, one run live, its evaluation.
 
-use crate::components::Page;
-use leptos::prelude::*;
+mod evaluation;
+mod figures;
+mod form;
+mod list;
+mod live;
+mod log;
+mod new;
+mod run;
+mod sections;
 
-#[component]
-pub fn RunsPage() -> impl IntoView {
-    view! { <Page title="Runs"><p>"…"</p></Page> }
-}
-
-#[component]
-pub fn RunPage() -> impl IntoView {
-    view! { <Page title="Run"><p>"…"</p></Page> }
-}
-
-#[component]
-pub fn NewRunPage() -> impl IntoView {
-    view! { <Page title="New-run"><p>"…"</p></Page> }
-}
-
-#[component]
-pub fn EvaluationPage() -> impl IntoView {
-    view! { <Page title="Evaluation"><p>"…"</p></Page> }
-}
+pub use evaluation::EvaluationPage;
+pub(crate) use evaluation::Interval;
+pub use list::RunsPage;
+pub use new::NewRunPage;
+pub use run::RunPage;

@@ -1,0 +1,115 @@
+//! The recipe as form fields: one table of labels over the recipe type's own keys (a test holds them together).
+
+use domain::Recipe;
+use serde_json::Value;
+
+/// What a field takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Number,
+    Text,
+    Choice(&'static [&'static str]),
+}
+
+/// One key of the recipe.
+pub(super) struct Key {
+    pub(super) path: &'static str,
+    pub(super) label: &'static str,
+    pub(super) hint: &'static str,
+    pub(super) kind: Kind,
+}
+
+const fn key(path: &'static str, label: &'static str, hint: &'static str, kind: Kind) -> Key {
+    Key { path, label, hint, kind }
+}
+
+use Kind::{Choice, Number, Text};
+
+/// Sections in the order people think in; keys in each.
+pub(super) const SECTIONS: &[(&str, &[Key])] = &[
+    ("Model", &[
+        key("model.d_model", "Width", "d_model", Number),
+        key("model.layers", "Layers", "", Number),
+        key("model.heads", "Heads", "Must divide the width", Number),
+        key("model.kv_heads", "Key/value heads", "Empty: as many as heads", Number),
+        key("model.head_dim", "Head size", "Empty: width / heads", Number),
+        key("model.d_ff", "Feed-forward width", "Empty: 8/3 of the width", Number),
+        key("model.context", "Context", "Longest sequence, in tokens", Number),
+        key("model.rope_theta", "RoPE theta", "", Number),
+        key("model.tie_embeddings", "Tie embeddings", "", Choice(&["true", "false"])),
+    ]),
+    ("Data", &[
+        key("tokenizer.kind", "Tokenizer", "", Choice(&["char", "bpe"])),
+        key("tokenizer.vocab", "Vocabulary", "For bpe: at least 260", Number),
+        key("data.long_traces", "Long traces", "", Choice(&["refuse", "drop", "truncate"])),
+    ]),
+    ("Training", &[
+        key("train.steps", "Steps", "Optimizer steps", Number),
+        key("train.batch", "Batch", "Sequences at once", Number),
+        key("train.accumulate", "Accumulate", "Batches a step", Number),
+        key("train.max_minutes", "Minutes at most", "Empty: no limit", Number),
+        key("seed", "Seed", "", Number),
+        key("device", "Device", "", Choice(&["auto", "flex", "vulkan"])),
+    ]),
+    ("Optimizer and schedule", &[
+        key("optimizer.learning_rate", "Learning rate", "At its peak", Number),
+        key("schedule.kind", "Schedule", "", Choice(&["cosine", "linear", "constant"])),
+        key("schedule.warmup_steps", "Warm-up steps", "", Number),
+        key("schedule.min_ratio", "Last rate", "As a share of the peak", Number),
+        key("optimizer.weight_decay", "Weight decay", "", Number),
+        key("optimizer.clip_norm", "Clip norm", "Of all gradients together", Number),
+        key("optimizer.beta1", "Beta 1", "", Number),
+        key("optimizer.beta2", "Beta 2", "", Number),
+        key("optimizer.epsilon", "Epsilon", "", Number),
+    ]),
+    ("Evaluation and checkpoints", &[
+        key("evaluation.every", "Evaluate every", "Steps; 0: only at the end", Number),
+        key("evaluation.val_items", "Val items", "For the validation loss", Number),
+        key("evaluation.samples", "Samples", "Written at each evaluation", Number),
+        key("evaluation.max_new_tokens", "Longest answer", "Tokens", Number),
+        key("evaluation.test_items", "Test items", "0: all", Number),
+        key("checkpoint.every", "Checkpoint every", "Steps; 0: only at the end", Number),
+        key("checkpoint.keep", "Keep", "Newest checkpoints, besides the best", Number),
+        key("name", "Recipe name", "", Text),
+    ]),
+];
+
+/// The recipe's value at a dotted path, as a field shows it; empty when absent.
+pub(super) fn value(recipe: &Recipe, path: &str) -> String {
+    let tree = serde_json::to_value(recipe).unwrap_or_default();
+    let found = path.split('.').try_fold(&tree, |tree, key| tree.get(key));
+    match found {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_key_of_a_recipe_has_a_field() {
+        let recipe: Recipe = serde_json::from_value(serde_json::json!({
+            "name": "all", "model": {"d_model": 8, "layers": 1, "heads": 1, "kv_heads": 1, "head_dim": 8, "d_ff": 8, "context": 8},
+            "tokenizer": {"kind": "bpe", "vocab": 300}, "train": {"steps": 1, "batch": 1, "max_minutes": 1.0}
+        }))
+        .unwrap();
+        let tree = serde_json::to_value(&recipe).unwrap();
+        let mut keys = BTreeSet::new();
+        for (name, value) in tree.as_object().unwrap() {
+            match value.as_object() {
+                Some(section) => keys.extend(section.keys().map(|key| format!("{name}.{key}"))),
+                None => {
+                    keys.insert(name.clone());
+                }
+            }
+        }
+        let fields: BTreeSet<String> = SECTIONS.iter().flat_map(|(_, keys)| keys.iter().map(|k| k.path.to_owned())).collect();
+        assert_eq!(fields, keys);
+        assert_eq!(value(&recipe, "model.d_model"), "8");
+        assert_eq!(value(&recipe, "device"), "auto");
+    }
+}

@@ -1,0 +1,193 @@
+//! The live state of one run's page: what the server sent first, then every event as it comes.
+
+use crate::{
+    api::{Failure, runs_get, runs_log, runs_samples, runs_series},
+    browser,
+    components::{Curve, CurvePoint},
+};
+use domain::{
+    api::{GetRun, RunDetail, RunLog, RunSamples, RunSeries, Sample, Series, SeriesPoint},
+    event::{LogLine, RunEvent, RunEventKind, series},
+};
+use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Points a curve keeps in the page before it asks the server for a thinner one.
+const MOST_POINTS: usize = 2_000;
+/// Log lines kept in the page; the whole log is a download away.
+const MOST_LINES: usize = 2_000;
+const REFRESH: Duration = Duration::from_secs(4);
+
+/// All a run's page begins with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct First {
+    pub(super) detail: RunDetail,
+    series: Vec<Series>,
+    samples: Vec<Sample>,
+    log: Vec<LogLine>,
+}
+
+impl First {
+    pub(super) async fn load(id: String) -> Result<Self, Failure> {
+        let detail = runs_get(GetRun { id: id.clone() }).await?;
+        let series = runs_series(RunSeries { id: id.clone(), ..Default::default() }).await?;
+        let samples = runs_samples(RunSamples { id: id.clone(), limit: 20 }).await?;
+        let log = runs_log(RunLog { id, after: 0, limit: 500 }).await?;
+        Ok(Self { detail, series, samples, log })
+    }
+}
+
+/// Signals that the parts of the page read.
+#[derive(Clone, Copy)]
+pub(super) struct Live {
+    pub(super) detail: RwSignal<RunDetail>,
+    pub(super) series: RwSignal<Vec<Series>>,
+    pub(super) samples: RwSignal<Vec<Sample>>,
+    pub(super) log: RwSignal<Vec<LogLine>>,
+    pub(super) connected: RwSignal<bool>,
+    /// The steps looked at; while set, new points do not move the view.
+    pub(super) zoom: RwSignal<Option<(f64, f64)>>,
+}
+
+impl Live {
+    pub(super) fn new(first: First) -> Self {
+        Self {
+            detail: RwSignal::new(first.detail),
+            series: RwSignal::new(first.series),
+            samples: RwSignal::new(first.samples),
+            log: RwSignal::new(first.log),
+            connected: RwSignal::new(true),
+            zoom: RwSignal::new(None),
+        }
+    }
+
+    /// Begins to follow the run. In the browser only.
+    pub(super) fn follow(self) {
+        let (id, after) = self.detail.with_untracked(|d| (d.row.id.to_string(), d.last_seq));
+        browser::watch_run(&id, after, move |event| self.take(event), move |on| self.connected.set(on));
+        on_cleanup(browser::unwatch_run);
+        if let Ok(timer) = set_interval_with_handle(
+            move || {
+                if !self.detail.with_untracked(|d| d.row.state.is_final()) {
+                    self.refresh();
+                }
+            },
+            REFRESH,
+        ) {
+            on_cleanup(move || timer.clear());
+        }
+    }
+
+    pub(super) fn refresh(self) {
+        let id = self.detail.with_untracked(|d| d.row.id.to_string());
+        leptos::task::spawn_local(async move {
+            if let Ok(detail) = runs_get(GetRun { id }).await {
+                self.detail.set(detail);
+            }
+        });
+    }
+
+    /// Loads the curves between two steps, or whole.
+    pub(super) fn look(self, range: Option<(f64, f64)>) {
+        self.zoom.set(range);
+        let id = self.detail.with_untracked(|d| d.row.id.to_string());
+        let (from, to) = range.map_or((0, 0), |(a, b)| (a as u64, b as u64));
+        leptos::task::spawn_local(async move {
+            if let Ok(series) = runs_series(RunSeries { id, from, to, points: 400, ..Default::default() }).await {
+                self.series.set(series);
+            }
+        });
+    }
+
+    fn take(self, event: RunEvent) {
+        match event.kind {
+            RunEventKind::Step { step, loss, learning_rate, grad_norm, tokens_per_sec, memory_bytes, .. } => {
+                self.detail.update(|d| {
+                    d.row.step = step;
+                    d.row.loss = Some(loss);
+                    d.row.tokens_per_sec = Some(tokens_per_sec);
+                });
+                self.add(
+                    step,
+                    &[
+                        (series::LOSS, loss),
+                        (series::LEARNING_RATE, learning_rate),
+                        (series::GRAD_NORM, grad_norm),
+                        (series::TOKENS_PER_SEC, tokens_per_sec),
+                        (series::MEMORY_BYTES, memory_bytes as f64),
+                    ],
+                );
+            }
+            RunEventKind::Validation { step, loss } => {
+                self.detail.update(|d| d.row.val_loss = Some(loss));
+                self.add(step, &[(series::VAL_LOSS, loss)]);
+            }
+            RunEventKind::Sample { step, prompt, expected, text } => self.samples.update(|samples| {
+                samples.insert(0, Sample { step, prompt, expected, text, at: event.at });
+                samples.truncate(20);
+            }),
+            RunEventKind::Log { stream, chunk, continued } => self.log.update(|log| {
+                log.push(LogLine { seq: event.seq, stream, chunk, continued, created_at: event.at });
+                if log.len() > MOST_LINES {
+                    log.drain(..log.len() - MOST_LINES);
+                }
+            }),
+            RunEventKind::EvaluationProgress { done, items } => self.detail.update(|d| {
+                d.evaluated = done;
+                d.evaluation_items = items;
+            }),
+            RunEventKind::Status { state, reason } => {
+                self.detail.update(|d| {
+                    d.row.state = state;
+                    d.row.reason = reason;
+                });
+                self.refresh();
+            }
+            RunEventKind::Checkpoint { .. } | RunEventKind::Alarm { .. } => self.refresh(),
+        }
+    }
+
+    fn add(self, step: u64, values: &[(&str, f64)]) {
+        if self.zoom.get_untracked().is_some() {
+            return;
+        }
+        let mut long = false;
+        self.series.update(|all| {
+            for (key, value) in values {
+                let point = SeriesPoint { step, value: *value, min: *value, max: *value };
+                match all.iter_mut().find(|s| s.key == *key) {
+                    // A resumed run repeats steps: what came after the checkpoint is told anew.
+                    Some(series) => {
+                        while series.points.last().is_some_and(|p| p.step >= step) {
+                            series.points.pop();
+                        }
+                        series.points.push(point);
+                        series.count += 1;
+                        long |= series.points.len() > MOST_POINTS;
+                    }
+                    None => all.push(Series { key: (*key).to_owned(), points: vec![point], count: 1, exact: true }),
+                }
+            }
+        });
+        if long {
+            self.look(None);
+        }
+    }
+
+    /// Curves of the given series, in the given colours.
+    pub(super) fn curves(self, wanted: &'static [(&'static str, &'static str, u8)]) -> Signal<Vec<Curve>> {
+        Signal::derive(move || {
+            self.series.with(|all| {
+                wanted
+                    .iter()
+                    .map(|(key, name, colour)| {
+                        let points = all.iter().find(|s| s.key == *key).map(|s| s.points.as_slice()).unwrap_or_default();
+                        let point = |p: &SeriesPoint| CurvePoint { x: p.step as f64, y: p.value, min: p.min, max: p.max };
+                        Curve { name: (*name).to_owned(), colour: *colour, points: points.iter().map(point).collect() }
+                    })
+                    .collect()
+            })
+        })
+    }
+}

@@ -1,0 +1,99 @@
+//! The quieter parts of a run's page: samples, recipe, attempts with checkpoints and alarms, files.
+
+use super::live::Live;
+use crate::components::{CopyButton, Icon, Time, bytes, count};
+use leptos::prelude::*;
+
+/// Text generated during training, the newest first.
+#[component]
+pub(super) fn Samples(live: Live) -> impl IntoView {
+    let items = move || {
+        live.samples
+            .get()
+            .into_iter()
+            .map(|s| {
+                view! {
+                    <li class="sample">
+                        <p class="row between"><code class="sample-prompt">{s.prompt}</code><span class="dim num">"step "{count(s.step)}</span></p>
+                        <pre>{s.text}</pre>
+                        <p class="dim">"Expected "<code>{s.expected}</code></p>
+                    </li>
+                }
+            })
+            .collect_view()
+    };
+    view! {
+        <section class="card stack" aria-labelledby="samples-title">
+            <h2 id="samples-title">"Samples"</h2>
+            <Show when=move || live.samples.with(Vec::is_empty)><p class="dim">"The model writes its first samples at the first evaluation (evaluation.every)."</p></Show>
+            <ul class="samples">{items}</ul>
+        </section>
+    }
+}
+
+#[component]
+pub(super) fn RecipeView(live: Live) -> impl IntoView {
+    let (yaml, hash, dataset, data_hash) = live
+        .detail
+        .with_untracked(|d| (d.recipe_yaml.clone(), d.recipe_hash.clone(), d.row.dataset.to_string(), d.dataset_hash.clone()));
+    let (copied, short_hash) = (yaml.clone(), hash.chars().take(12).collect::<String>());
+    let short_data: String = data_hash.chars().take(12).collect();
+    view! {
+        <section class="card stack" aria-labelledby="recipe-title">
+            <header class="row between">
+                <h2 id="recipe-title">"Recipe"</h2>
+                <div class="row"><code class="dim" title=hash>{short_hash}</code><CopyButton text=Signal::stored(copied) label="Copy recipe"/></div>
+            </header>
+            <p>"On "<a href=format!("/datasets/{dataset}")>{dataset.clone()}</a>" "<code class="dim" title=data_hash>{short_data}</code></p>
+            <pre class="code">{yaml}</pre>
+        </section>
+    }
+}
+
+#[component]
+pub(super) fn Attempts(live: Live) -> impl IntoView {
+    let attempts = move || {
+        live.detail.with(|d| d.attempts_made.clone()).into_iter().map(|a| {
+            let resumed = a.resumed_from.map(|s| format!(", from step {}", count(s)));
+            view! { <li><b>"Attempt "{a.number}</b>" "<Time at=a.started_at/>{resumed}<p class="dim wrap">{a.outcome.unwrap_or_else(|| "goes on".to_owned())}</p></li> }
+        }).collect_view()
+    };
+    let checkpoints = move || {
+        live.detail.with(|d| d.checkpoints.clone()).into_iter().rev().take(8).map(|c| {
+            view! { <li class="row between"><span>"Step "{count(c.step)}{c.best.then(|| view! { " "<span class="badge good"><Icon name="check"/>"Best"</span> })}</span><span class="dim num">{bytes(c.bytes)}</span></li> }
+        }).collect_view()
+    };
+    let alarms = move || {
+        live.detail.with(|d| d.alarms.clone()).into_iter().map(|a| {
+            view! { <li class="notice bad"><Icon name="triangle-alert"/><div>"Step "{count(a.step)}": "{a.message}</div></li> }
+        }).collect_view()
+    };
+    view! {
+        <section class="card stack" aria-labelledby="attempts-title">
+            <h2 id="attempts-title">"Attempts and checkpoints"</h2>
+            <ul class="stack tight">{alarms}</ul>
+            <ul class="stack tight">{attempts}</ul>
+            <ul class="stack tight">{checkpoints}</ul>
+        </section>
+    }
+}
+
+#[component]
+pub(super) fn Files(live: Live) -> impl IntoView {
+    let files = move || {
+        live.detail.with(|d| {
+            let id = d.row.id;
+            d.files.clone().into_iter().map(|f| {
+                let hash: String = f.sha256.chars().take(12).collect();
+                view! { <li class="row between"><a href=format!("/api/runs/{id}/files/{}", f.name) download=f.name.clone()><Icon name="download"/>" "{f.name.clone()}</a><span class="dim num" title=f.sha256>{hash}" · "{bytes(f.bytes)}</span></li> }
+            }).collect_view()
+        })
+    };
+    view! {
+        <section class="card stack" aria-labelledby="files-title">
+            <h2 id="files-title">"Files"</h2>
+            <Show when=move || live.detail.with(|d| d.files.is_empty())><p class="dim">"The exported model appears here when the run is done: a folder that transformers loads."</p></Show>
+            <ul class="stack tight">{files}</ul>
+        </section>
+    }
+}
