@@ -2,8 +2,12 @@
 //! an attempt that is no longer the run's own are refused with [`ControlError::StaleFence`].
 
 use crate::Service;
-use domain::{DeviceInfo, Job, RunId, RunState, TrainEvent, WorkerId, event::{ExportedFile, LogStream}};
+use domain::{
+    DeviceInfo, Job, Micros, RunId, RunState, SplitName, TrainEvent, WorkerId,
+    event::{ExportedFile, LogStream},
+};
 use std::path::Path;
+use storage::StorageError;
 
 /// A worker as it introduces itself.
 #[derive(Debug, Clone)]
@@ -59,21 +63,132 @@ pub const LEASE_SECONDS: u64 = 30;
 
 impl Service {
     /// Makes the worker known; the id goes with its claims.
-    pub async fn worker_register(&self, _info: WorkerInfo) -> Result<WorkerId, ControlError> { todo!() }
+    pub async fn worker_register(&self, info: WorkerInfo) -> Result<WorkerId, ControlError> {
+        let id = WorkerId::from_u128(uuid::Uuid::now_v7().as_u128());
+        self.store().insert_worker(id, &info.name, &info.devices, Micros::now()).await.map_err(failed)?;
+        Ok(id)
+    }
+
     /// Leases the oldest queued run, if any. Two workers never get the same run.
-    pub async fn claim(&self, _worker: WorkerId) -> Result<Option<Lease>, ControlError> { todo!() }
+    pub async fn claim(&self, worker: WorkerId) -> Result<Option<Lease>, ControlError> {
+        let (now, until) = lease();
+        self.store().worker_seen(worker, now).await.map_err(failed)?;
+        let Some(claimed) = self.store().claim(worker, now, until).await.map_err(failed)? else { return Ok(None) };
+        self.announce(claimed.run, claimed.last_seq);
+        let dataset = self.store().dataset(&claimed.dataset).await.map_err(failed)?;
+        let work = self.store().work_dir(claimed.run);
+        std::fs::create_dir_all(&work).map_err(|e| ControlError::Failed(format!("{}: {e}", work.display())))?;
+        let object = |split| self.store().objects().path(dataset.object(split));
+        let stats = &dataset.dataset.stats;
+        // One family's verifier judges the whole dataset only where every trace is of it.
+        let family = stats.families.first().filter(|f| f.count == stats.traces).and_then(|f| f.value.parse().ok());
+        let job = Job {
+            recipe: claimed.recipe,
+            train: object(SplitName::Train),
+            val: object(SplitName::Val),
+            test: object(SplitName::Test),
+            work,
+            family,
+        };
+        Ok(Some(Lease { run: claimed.run, fence: claimed.fence, name: claimed.name, job }))
+    }
+
     /// Extends the lease; tells whether to go on. Call every few seconds.
-    pub async fn heartbeat(&self, _run: RunId, _fence: u32) -> Result<Directive, ControlError> { todo!() }
+    pub async fn heartbeat(&self, run: RunId, fence: u32) -> Result<Directive, ControlError> {
+        let (now, until) = lease();
+        Ok(directive(self.store().heartbeat(run, fence, now, until).await.map_err(failed)?))
+    }
+
     /// Applies events in one transaction, extends the lease.
-    pub async fn report(&self, _run: RunId, _fence: u32, _events: Vec<TrainEvent>) -> Result<Directive, ControlError> { todo!() }
+    pub async fn report(&self, run: RunId, fence: u32, events: Vec<TrainEvent>) -> Result<Directive, ControlError> {
+        let reported =
+            self.store().report(run, fence, lease(), text::extract::VERSION, &events).await.map_err(failed)?;
+        Ok(self.told(run, reported))
+    }
+
     /// Stores log lines: stream, text without its line break (at most 64 KiB), whether more of the same line follows.
-    pub async fn report_log(&self, _run: RunId, _fence: u32, _lines: Vec<(LogStream, String, bool)>) -> Result<Directive, ControlError> { todo!() }
-    /// Moves the exported files of `dir` into the objects, checking their hashes. Call at `TrainEvent::Exported`, before reporting `Finished`.
-    pub async fn store_exports(&self, _run: RunId, _fence: u32, _dir: &Path, _files: Vec<ExportedFile>) -> Result<(), ControlError> { todo!() }
+    pub async fn report_log(
+        &self,
+        run: RunId,
+        fence: u32,
+        lines: Vec<(LogStream, String, bool)>,
+    ) -> Result<Directive, ControlError> {
+        let reported = self.store().append_log(run, fence, lease(), &lines).await.map_err(failed)?;
+        Ok(self.told(run, reported))
+    }
+
+    /// Moves the exported files of `dir` into the objects, checking their hashes. Call at `TrainEvent::Exported`, before
+    /// reporting `Finished`.
+    pub async fn store_exports(
+        &self,
+        run: RunId,
+        fence: u32,
+        dir: &Path,
+        files: Vec<ExportedFile>,
+    ) -> Result<(), ControlError> {
+        for file in &files {
+            // Only names, never paths: a child is not trusted with where files lie.
+            if file.name.contains(['/', '\\']) || file.name.starts_with('.') {
+                return Err(ControlError::Failed(format!("{:?} is not a file name", file.name)));
+            }
+            self.store().objects().store_file(&dir.join(&file.name), &file.sha256).map_err(failed)?;
+        }
+        self.store().insert_run_files(run, fence, &files).await.map_err(failed)
+    }
+
     /// The child is gone. Returns the run's new state: queued again, or final.
-    pub async fn end_attempt(&self, _run: RunId, _fence: u32, _outcome: AttemptOutcome) -> Result<RunState, ControlError> { todo!() }
+    pub async fn end_attempt(&self, run: RunId, fence: u32, outcome: AttemptOutcome) -> Result<RunState, ControlError> {
+        let ended = match outcome {
+            AttemptOutcome::Reported => storage::Ended::Released("stopped".to_owned()),
+            AttemptOutcome::Died(how) => storage::Ended::Lost(how),
+            AttemptOutcome::Released => storage::Ended::Released("the worker was stopped".to_owned()),
+        };
+        let reported = self.store().end_attempt(run, fence, Micros::now(), ended).await.map_err(failed)?;
+        self.told(run, reported);
+        if reported.state == RunState::Queued {
+            self.inner.queue.notify_one();
+        }
+        Ok(reported.state)
+    }
+
     /// Puts runs whose lease has expired back into the queue (or fails them after the third attempt). Call every few seconds.
-    pub async fn expire_leases(&self) -> Result<u32, ControlError> { todo!() }
+    pub async fn expire_leases(&self) -> Result<u32, ControlError> {
+        let now = Micros::now();
+        let ended = storage::Ended::Lost(format!("its worker was not heard of for {LEASE_SECONDS} s"));
+        let runs = self.store().end_expired(Some(now), now, &ended).await.map_err(failed)?;
+        for (run, seq) in &runs {
+            self.announce(*run, *seq);
+        }
+        if !runs.is_empty() {
+            self.inner.queue.notify_one();
+        }
+        Ok(runs.len() as u32)
+    }
+
     /// Resolves when a run may be waiting for a worker, so that `claim` need not be polled fast.
-    pub async fn queue_changed(&self) { todo!() }
+    pub async fn queue_changed(&self) {
+        self.inner.queue.notified().await;
+    }
+
+    fn told(&self, run: RunId, reported: storage::Reported) -> Directive {
+        self.announce(run, reported.last_seq);
+        directive(reported.state)
+    }
+}
+
+/// Now, and when a lease given now ends.
+fn lease() -> (Micros, Micros) {
+    let now = Micros::now();
+    (now, Micros(now.0 + LEASE_SECONDS as i64 * 1_000_000))
+}
+
+fn directive(state: RunState) -> Directive {
+    if state == RunState::Cancelling { Directive::Stop } else { Directive::Continue }
+}
+
+fn failed(error: StorageError) -> ControlError {
+    match error {
+        StorageError::StaleFence { run, fence } => ControlError::StaleFence { run, fence },
+        other => ControlError::Failed(other.to_string()),
+    }
 }

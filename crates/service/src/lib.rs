@@ -1,20 +1,27 @@
 //! Use cases behind server functions, routes and the command line: one method of [`Service`] for each request of
 //! `domain::api`, named after its path, and the control plane that workers use. No SQL, no HTTP, no tensors here.
 
+mod build;
+mod check;
 mod control;
 mod datasets;
+mod errors;
 mod evaluations;
 mod home;
+pub mod import;
+mod machine;
 mod open;
+pub mod recipe;
 mod recipes;
 mod runs;
 mod series;
 mod traces;
+mod views;
 
-pub use control::{AttemptOutcome, ControlError, Directive, Lease, WorkerInfo};
 pub use control::LEASE_SECONDS;
-pub use series::RunFile;
+pub use control::{AttemptOutcome, ControlError, Directive, Lease, WorkerInfo};
 pub use open::{OpenError, ServiceConfig};
+pub use series::RunFile;
 
 use std::sync::Arc;
 

@@ -1,0 +1,121 @@
+//! Checks a recipe against its dataset and this machine before anything starts.
+
+use crate::{Service, errors::internal, machine, recipe};
+use domain::{
+    Recipe,
+    api::{ApiError, FieldError},
+    estimate::{self, Estimate},
+    model::ModelConfig,
+    recipe::{LongTraces, TokenizerKind},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::BufRead,
+};
+use storage::StoredDataset;
+
+/// Lines of the train split read for its alphabet: enough to meet nearly every character.
+const LINES: usize = 2_000;
+/// Floating-point operations a second of two CPU cores, until runs on this machine have told better.
+const RULE_OF_THUMB: f64 = 3e10;
+
+/// A recipe that can start.
+pub(crate) struct Checked {
+    pub(crate) recipe: Recipe,
+    pub(crate) model: ModelConfig,
+    pub(crate) estimate: Estimate,
+    pub(crate) seconds: f64,
+}
+
+impl Service {
+    /// Reads and checks; all complaints at once.
+    pub(crate) async fn checked(
+        &self,
+        text: &str,
+        overrides: &BTreeMap<String, String>,
+        dataset: Option<&StoredDataset>,
+    ) -> Result<Result<Checked, Vec<FieldError>>, ApiError> {
+        let yaml = recipe::resolve(text);
+        let recipe = match recipe::parse(yaml, overrides) {
+            Ok(recipe) => recipe,
+            Err(errors) => return Ok(Err(errors)),
+        };
+        let mut errors = Vec::new();
+        let mut complain = |path: &str, message: String| errors.push(FieldError { path: path.to_owned(), message });
+        let vocab = match recipe.tokenizer.kind {
+            TokenizerKind::Bpe => recipe.tokenizer.vocab.unwrap_or(text::tokenizer::BPE_VOCAB),
+            TokenizerKind::Char => text::tokenizer::SPECIAL.len() + dataset.map_or(96, |d| self.alphabet(d)),
+        };
+        let mut sequence = recipe.model.context;
+        if let Some(dataset) = dataset {
+            let stats = &dataset.dataset.stats;
+            let characters = stats.mean_characters * f64::from(stats.train);
+            if recipe.tokenizer.kind == TokenizerKind::Bpe && (vocab - 260) as f64 > characters / 4.0 {
+                let most = 260 + (characters / 4.0) as usize;
+                complain(
+                    "tokenizer.vocab",
+                    format!("is larger than the data can fill: {characters:.0} characters support at most {most}"),
+                );
+            }
+            // A character tokenizer's lengths are known before training; `<bos>` stands for the stop token not read.
+            let longest = stats.max_characters as usize + 1;
+            sequence = sequence.min(longest);
+            if recipe.tokenizer.kind == TokenizerKind::Char
+                && recipe.data.long_traces == LongTraces::Refuse
+                && longest > recipe.model.context
+            {
+                complain(
+                    "model.context",
+                    format!(
+                        "is {}, but the longest trace has {longest} tokens: raise it, or set data.long_traces to drop or truncate",
+                        recipe.model.context
+                    ),
+                );
+            }
+        }
+        let model = recipe.model.config(vocab);
+        let estimate = estimate::training(&model, &recipe.train, sequence);
+        if let Some(available) = machine::memory_available()
+            && estimate.total_bytes > available
+        {
+            let gb = |bytes: u64| bytes as f64 / 1e9;
+            complain(
+                "train.batch",
+                format!(
+                    "this run needs about {:.1} GB of memory, {:.1} GB are available: lower train.batch, model.context or the model's sizes",
+                    gb(estimate.total_bytes),
+                    gb(available)
+                ),
+            );
+        }
+        if !errors.is_empty() {
+            return Ok(Err(errors));
+        }
+        let seconds = self.seconds(&estimate).await?;
+        Ok(Ok(Checked { recipe, model, estimate, seconds }))
+    }
+
+    /// From the speed of earlier runs here, scaled by parameters; else a rule of thumb.
+    async fn seconds(&self, estimate: &Estimate) -> Result<f64, ApiError> {
+        let speeds = self.store().speeds(10).await.map_err(internal)?;
+        let work: Vec<f64> = speeds.iter().map(|(p, t)| *p as f64 * t).filter(|w| *w > 0.0).collect();
+        if work.is_empty() {
+            return Ok(estimate.flops / RULE_OF_THUMB);
+        }
+        let mean = work.iter().sum::<f64>() / work.len() as f64;
+        Ok(estimate.tokens as f64 * estimate.parameters as f64 / mean)
+    }
+
+    /// Different characters of the train split's first traces.
+    fn alphabet(&self, dataset: &StoredDataset) -> usize {
+        let path = self.store().objects().path(&dataset.train);
+        let Ok(file) = std::fs::File::open(path) else { return 96 };
+        let mut seen = BTreeSet::new();
+        for line in std::io::BufReader::new(file).lines().take(LINES).map_while(Result::ok) {
+            if let Ok(trace) = serde_json::from_str(&line) {
+                seen.extend(text::layout::full_text(&trace).chars());
+            }
+        }
+        seen.len()
+    }
+}
