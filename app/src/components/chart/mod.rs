@@ -71,8 +71,7 @@ pub fn Chart(
             }
         }
         let points = || shown.iter().flat_map(|c| &c.points);
-        let (low, high) =
-            points().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), p| (l.min(p.x), h.max(p.x)));
+        let (low, high) = points().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), p| (l.min(p.x), h.max(p.x)));
         let x = if low < high { Scale { low, high, log: false } } else { Scale::around(points().map(|p| p.x), false) };
         let y = Scale::around(points().map(|p| p.y), log.get());
         Drawing { curves: shown, x, y }

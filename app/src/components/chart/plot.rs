@@ -74,13 +74,17 @@ pub(super) fn Plot(
     let across = move || {
         drawing.with(|d| {
             let ticks = d.y.ticks(4).into_iter();
-            ticks.map(|v| view! { <span class="tick y" style:bottom=format!("{:.2}%", d.y.place(v))>{figure(v)}</span> }).collect_view()
+            ticks
+                .map(|v| view! { <span class="tick y" style:bottom=format!("{:.2}%", d.y.place(v))>{figure(v)}</span> })
+                .collect_view()
         })
     };
     let along = move || {
         drawing.with(|d| {
             let ticks = d.x.ticks(6).into_iter();
-            ticks.map(|v| view! { <span class="tick x" style:left=format!("{:.2}%", d.x.place(v))>{figure(v)}</span> }).collect_view()
+            ticks
+                .map(|v| view! { <span class="tick x" style:left=format!("{:.2}%", d.x.place(v))>{figure(v)}</span> })
+                .collect_view()
         })
     };
     let tip = move || {

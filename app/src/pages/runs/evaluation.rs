@@ -99,9 +99,14 @@ fn Item(p: Prediction) -> impl IntoView {
         _ => ("bad", "circle-x", "Wrong"),
     };
     let text = p.generated;
-    let marked = p.verdict.extracted.filter(|e| text.is_char_boundary(e.start) && text.is_char_boundary(e.end) && e.start <= e.end);
+    let marked = p
+        .verdict
+        .extracted
+        .filter(|e| text.is_char_boundary(e.start) && text.is_char_boundary(e.end) && e.start <= e.end);
     let written = match marked {
-        Some(e) => Either::Left(view! { {text[..e.start].to_owned()}<mark>{text[e.start..e.end].to_owned()}</mark>{text[e.end..].to_owned()} }),
+        Some(e) => Either::Left(
+            view! { {text[..e.start].to_owned()}<mark>{text[e.start..e.end].to_owned()}</mark>{text[e.end..].to_owned()} },
+        ),
         None => Either::Right(view! { {text} <em class="dim">" (no answer found)"</em> }),
     };
     view! {

@@ -7,7 +7,8 @@ use leptos::prelude::*;
 #[component]
 pub(super) fn Figures(live: Live) -> impl IntoView {
     let dash = || "–".to_owned();
-    let of = move |read: fn(&domain::api::RunDetail) -> Option<String>| move || live.detail.with(read).unwrap_or_else(dash);
+    let of =
+        move |read: fn(&domain::api::RunDetail) -> Option<String>| move || live.detail.with(read).unwrap_or_else(dash);
     let note = move |read: fn(&domain::api::RunDetail) -> Option<String>| move || live.detail.with(read);
     view! {
         <dl class="figures" aria-label="Figures">

@@ -27,51 +27,66 @@ use Kind::{Choice, Number, Text};
 
 /// Sections in the order people think in; keys in each.
 pub(super) const SECTIONS: &[(&str, &[Key])] = &[
-    ("Model", &[
-        key("model.d_model", "Width", "d_model", Number),
-        key("model.layers", "Layers", "", Number),
-        key("model.heads", "Heads", "Must divide the width", Number),
-        key("model.kv_heads", "Key/value heads", "Empty: as many as heads", Number),
-        key("model.head_dim", "Head size", "Empty: width / heads", Number),
-        key("model.d_ff", "Feed-forward width", "Empty: 8/3 of the width", Number),
-        key("model.context", "Context", "Longest sequence, in tokens", Number),
-        key("model.rope_theta", "RoPE theta", "", Number),
-        key("model.tie_embeddings", "Tie embeddings", "", Choice(&["true", "false"])),
-    ]),
-    ("Data", &[
-        key("tokenizer.kind", "Tokenizer", "", Choice(&["char", "bpe"])),
-        key("tokenizer.vocab", "Vocabulary", "For bpe: at least 260", Number),
-        key("data.long_traces", "Long traces", "", Choice(&["refuse", "drop", "truncate"])),
-    ]),
-    ("Training", &[
-        key("train.steps", "Steps", "Optimizer steps", Number),
-        key("train.batch", "Batch", "Sequences at once", Number),
-        key("train.accumulate", "Accumulate", "Batches a step", Number),
-        key("train.max_minutes", "Minutes at most", "Empty: no limit", Number),
-        key("seed", "Seed", "", Number),
-        key("device", "Device", "", Choice(&["auto", "flex", "vulkan"])),
-    ]),
-    ("Optimizer and schedule", &[
-        key("optimizer.learning_rate", "Learning rate", "At its peak", Number),
-        key("schedule.kind", "Schedule", "", Choice(&["cosine", "linear", "constant"])),
-        key("schedule.warmup_steps", "Warm-up steps", "", Number),
-        key("schedule.min_ratio", "Last rate", "As a share of the peak", Number),
-        key("optimizer.weight_decay", "Weight decay", "", Number),
-        key("optimizer.clip_norm", "Clip norm", "Of all gradients together", Number),
-        key("optimizer.beta1", "Beta 1", "", Number),
-        key("optimizer.beta2", "Beta 2", "", Number),
-        key("optimizer.epsilon", "Epsilon", "", Number),
-    ]),
-    ("Evaluation and checkpoints", &[
-        key("evaluation.every", "Evaluate every", "Steps; 0: only at the end", Number),
-        key("evaluation.val_items", "Val items", "For the validation loss", Number),
-        key("evaluation.samples", "Samples", "Written at each evaluation", Number),
-        key("evaluation.max_new_tokens", "Longest answer", "Tokens", Number),
-        key("evaluation.test_items", "Test items", "0: all", Number),
-        key("checkpoint.every", "Checkpoint every", "Steps; 0: only at the end", Number),
-        key("checkpoint.keep", "Keep", "Newest checkpoints, besides the best", Number),
-        key("name", "Recipe name", "", Text),
-    ]),
+    (
+        "Model",
+        &[
+            key("model.d_model", "Width", "d_model", Number),
+            key("model.layers", "Layers", "", Number),
+            key("model.heads", "Heads", "Must divide the width", Number),
+            key("model.kv_heads", "Key/value heads", "Empty: as many as heads", Number),
+            key("model.head_dim", "Head size", "Empty: width / heads", Number),
+            key("model.d_ff", "Feed-forward width", "Empty: 8/3 of the width", Number),
+            key("model.context", "Context", "Longest sequence, in tokens", Number),
+            key("model.rope_theta", "RoPE theta", "", Number),
+            key("model.tie_embeddings", "Tie embeddings", "", Choice(&["true", "false"])),
+        ],
+    ),
+    (
+        "Data",
+        &[
+            key("tokenizer.kind", "Tokenizer", "", Choice(&["char", "bpe"])),
+            key("tokenizer.vocab", "Vocabulary", "For bpe: at least 260", Number),
+            key("data.long_traces", "Long traces", "", Choice(&["refuse", "drop", "truncate"])),
+        ],
+    ),
+    (
+        "Training",
+        &[
+            key("train.steps", "Steps", "Optimizer steps", Number),
+            key("train.batch", "Batch", "Sequences at once", Number),
+            key("train.accumulate", "Accumulate", "Batches a step", Number),
+            key("train.max_minutes", "Minutes at most", "Empty: no limit", Number),
+            key("seed", "Seed", "", Number),
+            key("device", "Device", "", Choice(&["auto", "flex", "vulkan"])),
+        ],
+    ),
+    (
+        "Optimizer and schedule",
+        &[
+            key("optimizer.learning_rate", "Learning rate", "At its peak", Number),
+            key("schedule.kind", "Schedule", "", Choice(&["cosine", "linear", "constant"])),
+            key("schedule.warmup_steps", "Warm-up steps", "", Number),
+            key("schedule.min_ratio", "Last rate", "As a share of the peak", Number),
+            key("optimizer.weight_decay", "Weight decay", "", Number),
+            key("optimizer.clip_norm", "Clip norm", "Of all gradients together", Number),
+            key("optimizer.beta1", "Beta 1", "", Number),
+            key("optimizer.beta2", "Beta 2", "", Number),
+            key("optimizer.epsilon", "Epsilon", "", Number),
+        ],
+    ),
+    (
+        "Evaluation and checkpoints",
+        &[
+            key("evaluation.every", "Evaluate every", "Steps; 0: only at the end", Number),
+            key("evaluation.val_items", "Val items", "For the validation loss", Number),
+            key("evaluation.samples", "Samples", "Written at each evaluation", Number),
+            key("evaluation.max_new_tokens", "Longest answer", "Tokens", Number),
+            key("evaluation.test_items", "Test items", "0: all", Number),
+            key("checkpoint.every", "Checkpoint every", "Steps; 0: only at the end", Number),
+            key("checkpoint.keep", "Keep", "Newest checkpoints, besides the best", Number),
+            key("name", "Recipe name", "", Text),
+        ],
+    ),
 ];
 
 /// The recipe's value at a dotted path, as a field shows it; empty when absent.
@@ -107,7 +122,8 @@ mod tests {
                 }
             }
         }
-        let fields: BTreeSet<String> = SECTIONS.iter().flat_map(|(_, keys)| keys.iter().map(|k| k.path.to_owned())).collect();
+        let fields: BTreeSet<String> =
+            SECTIONS.iter().flat_map(|(_, keys)| keys.iter().map(|k| k.path.to_owned())).collect();
         assert_eq!(fields, keys);
         assert_eq!(value(&recipe, "model.d_model"), "8");
         assert_eq!(value(&recipe, "device"), "auto");

@@ -3,7 +3,9 @@
 use crate::{
     api::runs_list,
     browser,
-    components::{Empty, Icon, Load, Page, Pager, Sparkline, StateBadge, Time, count, duration, loss, score, with_query},
+    components::{
+        Empty, Icon, Load, Page, Pager, Sparkline, StateBadge, Time, count, duration, loss, score, with_query,
+    },
 };
 use domain::{
     RunState,
@@ -37,7 +39,14 @@ pub fn RunsPage() -> impl IntoView {
         moving.set(page.get().is_some_and(|p| p.is_ok_and(|p| p.rows.iter().any(|r| !r.state.is_final()))));
     });
     Effect::new(move |_| {
-        if let Ok(timer) = set_interval_with_handle(move || if moving.get_untracked() { page.refetch() }, REFRESH) {
+        if let Ok(timer) = set_interval_with_handle(
+            move || {
+                if moving.get_untracked() {
+                    page.refetch()
+                }
+            },
+            REFRESH,
+        ) {
             on_cleanup(move || timer.clear());
         }
     });
@@ -62,9 +71,18 @@ fn Filters() -> impl IntoView {
     let query = use_query_map();
     let now = asked(&query.read_untracked());
     let states = [("active", "Under way")].into_iter().chain(RunState::ALL.map(|s| (s.key(), s.key())));
-    let states = states.map(|(key, word)| view! { <option value=key selected=key == now.state>{word}</option> }).collect_view();
-    let sorts = [("created", "Newest first"), ("-created", "Oldest first"), ("name", "Name"), ("loss", "Loss"), ("val_loss", "Val loss"), ("score", "Score")];
-    let sorts = sorts.map(|(key, word)| view! { <option value=key selected=key == now.sort>{word}</option> }).collect_view();
+    let states =
+        states.map(|(key, word)| view! { <option value=key selected=key == now.state>{word}</option> }).collect_view();
+    let sorts = [
+        ("created", "Newest first"),
+        ("-created", "Oldest first"),
+        ("name", "Name"),
+        ("loss", "Loss"),
+        ("val_loss", "Val loss"),
+        ("score", "Score"),
+    ];
+    let sorts =
+        sorts.map(|(key, word)| view! { <option value=key selected=key == now.sort>{word}</option> }).collect_view();
     view! {
         <Form method="GET" action="/runs" attr:class="searching" attr:role="search">
             <label class="search">

@@ -182,8 +182,10 @@ impl Live {
                 wanted
                     .iter()
                     .map(|(key, name, colour)| {
-                        let points = all.iter().find(|s| s.key == *key).map(|s| s.points.as_slice()).unwrap_or_default();
-                        let point = |p: &SeriesPoint| CurvePoint { x: p.step as f64, y: p.value, min: p.min, max: p.max };
+                        let points =
+                            all.iter().find(|s| s.key == *key).map(|s| s.points.as_slice()).unwrap_or_default();
+                        let point =
+                            |p: &SeriesPoint| CurvePoint { x: p.step as f64, y: p.value, min: p.min, max: p.max };
                         Curve { name: (*name).to_owned(), colour: *colour, points: points.iter().map(point).collect() }
                     })
                     .collect()

@@ -56,7 +56,10 @@ fn Choose(datasets: Vec<Dataset>, recipes: Vec<ShippedRecipe>, dataset: String, 
     let names: Vec<String> = datasets.iter().map(|d| d.dataset.to_string()).collect();
     let dataset = if names.contains(&dataset) { dataset } else { names[0].clone() };
     let chosen = recipes.iter().find(|r| r.name == recipe).or_else(|| recipes.first()).cloned();
-    let dataset_options = names.iter().map(|n| view! { <option value=n.clone() selected=*n == dataset>{n.clone()}</option> }).collect_view();
+    let dataset_options = names
+        .iter()
+        .map(|n| view! { <option value=n.clone() selected=*n == dataset>{n.clone()}</option> })
+        .collect_view();
     let recipe_options = recipes
         .iter()
         .map(|r| {
@@ -82,7 +85,8 @@ fn Edit(shipped: ShippedRecipe, dataset: String) -> impl IntoView {
         let said = create.value().get().and_then(Result::err);
         said.or_else(|| query.read().get("__err").map(|err| Failure::from_address(&err)))
     });
-    let asked = RwSignal::new(CheckRecipe { recipe: shipped.name.clone(), dataset: dataset.clone(), ..Default::default() });
+    let asked =
+        RwSignal::new(CheckRecipe { recipe: shipped.name.clone(), dataset: dataset.clone(), ..Default::default() });
     let check = Resource::new(move || asked.get(), recipes_check);
     let wrong = Memo::new(move |_| match check.get() {
         Some(Ok(check)) => check.errors,
@@ -146,7 +150,8 @@ fn Edit(shipped: ShippedRecipe, dataset: String) -> impl IntoView {
 /// What the run will need, or that something is to be mended first.
 #[component]
 fn Needs(check: RecipeCheck) -> impl IntoView {
-    let errors = check.errors.into_iter().map(|e| view! { <li><code>{e.path}</code>" "{e.message}</li> }).collect_view();
+    let errors =
+        check.errors.into_iter().map(|e| view! { <li><code>{e.path}</code>" "{e.message}</li> }).collect_view();
     let estimate = check.estimate.map(|e| {
         view! {
             <dl class="pairs">

@@ -77,11 +77,15 @@ fn Head(live: Live) -> impl IntoView {
     let state = Memo::new(move |_| live.detail.with(|d| d.row.state));
     let id = live.detail.with_untracked(|d| d.row.id.to_string());
     let (cancel_id, retry_id, talk, exam) = (id.clone(), id.clone(), id.clone(), id);
-    let share = move || live.detail.with(|d| if d.row.steps > 0 { d.row.step as f64 / d.row.steps as f64 * 100.0 } else { 0.0 });
+    let share = move || {
+        live.detail.with(|d| if d.row.steps > 0 { d.row.step as f64 / d.row.steps as f64 * 100.0 } else { 0.0 })
+    };
     let words = move || {
         live.detail.with(|d| match d.row.state {
             RunState::Queued => "Waits for a worker".to_owned(),
-            RunState::Evaluating => format!("{} of {} held-out items answered", count(d.evaluated.into()), count(d.evaluation_items.into())),
+            RunState::Evaluating => {
+                format!("{} of {} held-out items answered", count(d.evaluated.into()), count(d.evaluation_items.into()))
+            }
             RunState::Failed | RunState::Cancelled => d.row.reason.clone().unwrap_or_default(),
             _ => d.row.seconds_left.map_or_else(String::new, |s| format!("{} left", duration(s))),
         })

@@ -33,9 +33,9 @@ pub(super) fn Samples(live: Live) -> impl IntoView {
 
 #[component]
 pub(super) fn RecipeView(live: Live) -> impl IntoView {
-    let (yaml, hash, dataset, data_hash) = live
-        .detail
-        .with_untracked(|d| (d.recipe_yaml.clone(), d.recipe_hash.clone(), d.row.dataset.to_string(), d.dataset_hash.clone()));
+    let (yaml, hash, dataset, data_hash) = live.detail.with_untracked(|d| {
+        (d.recipe_yaml.clone(), d.recipe_hash.clone(), d.row.dataset.to_string(), d.dataset_hash.clone())
+    });
     let (copied, short_hash) = (yaml.clone(), hash.chars().take(12).collect::<String>());
     let short_data: String = data_hash.chars().take(12).collect();
     view! {

@@ -1,0 +1,1 @@
+//! The model in a Web Worker, its own wasm.

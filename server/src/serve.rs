@@ -1,0 +1,107 @@
+//! `anneal serve`: the data directory, the router, the embedded worker, and a good end for all three.
+
+use crate::{AppState, router};
+use domain::api::ApiError;
+use service::{Service, ServiceConfig};
+use std::{io, net::SocketAddr, path::PathBuf, time::Duration};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+use worker::WorkerConfig;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, visible_alias = "listen", default_value = "127.0.0.1:3000")]
+    addr: SocketAddr,
+    /// Holds the database, models and checkpoints; made when missing
+    #[arg(long, default_value = "./data")]
+    data: PathBuf,
+    /// Serve only; runs stay in the queue
+    #[arg(long)]
+    no_worker: bool,
+}
+
+/// Requests in flight have this long to end after the signal.
+const DRAIN: Duration = Duration::from_secs(5);
+
+pub(crate) async fn run(options: Options) -> Result<(), ApiError> {
+    log();
+    let service = Service::open(ServiceConfig { data_dir: options.data.clone() }).await;
+    let service = service.map_err(|e| ApiError::conflict(e.to_string()))?;
+    let listener = TcpListener::bind(options.addr).await.map_err(|e| bind_error(options.addr, &e))?;
+    let address = listener.local_addr().map_err(|e| bind_error(options.addr, &e))?;
+
+    let stopping = CancellationToken::new();
+    let worker = if options.no_worker { None } else { Some(start_worker(&service, &stopping)?) };
+    // The one line on standard output: programs that start a server on port 0 read it.
+    println!("Anneal serves http://{address} on {}", service.data_dir().display());
+    let app = router(AppState::new(service, stopping.clone()));
+    let stopped = stopping.clone();
+    let serving = axum::serve(listener, app).with_graceful_shutdown(async move { stopped.cancelled().await });
+    let mut serving = tokio::spawn(async move { serving.await });
+
+    tokio::select! {
+        signal = stop_signal() => {
+            signal.map_err(|e| ApiError::internal(format!("signals cannot be waited for: {e}")))?;
+            tracing::info!("stopping");
+            stopping.cancel();
+            // Whoever has not read an answer to its end by then never will.
+            let _ = tokio::time::timeout(DRAIN, &mut serving).await;
+        }
+        ended = &mut serving => {
+            stopping.cancel();
+            if let Ok(Err(error)) = ended {
+                return Err(ApiError::internal(format!("the server stopped: {error}")));
+            }
+        }
+    }
+    if let Some(worker) = worker {
+        // It has the children's grace time and ends by itself.
+        worker.await.map_err(|e| ApiError::internal(format!("the worker stopped: {e}")))?;
+    }
+    Ok(())
+}
+
+fn start_worker(service: &Service, stopping: &CancellationToken) -> Result<tokio::task::JoinHandle<()>, ApiError> {
+    let name = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
+    let name = if name.trim().is_empty() { "this machine" } else { name.trim() };
+    let config = WorkerConfig::of_this_program(name.to_owned(), model::devices::list())
+        .map_err(|e| ApiError::internal(format!("the program cannot find itself: {e}")))?;
+    Ok(tokio::spawn(worker::run(service.clone(), config, stopping.clone())))
+}
+
+async fn stop_signal() -> io::Result<()> {
+    let mut term = signal(SignalKind::terminate())?;
+    let mut int = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+    Ok(())
+}
+
+fn bind_error(address: SocketAddr, error: &io::Error) -> ApiError {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => ApiError::conflict(format!(
+            "port {} of {} is in use: stop the program that listens there, or choose another with --addr",
+            address.port(),
+            address.ip()
+        )),
+        _ => ApiError::internal(format!("{address} cannot be listened on: {error}")),
+    }
+}
+
+/// To standard error; `ANNEAL_LOG` chooses (like `debug` or `worker=debug`), `ANNEAL_LOG_FORMAT=json` for machines.
+fn log() {
+    let filter = EnvFilter::try_from_env("ANNEAL_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    // A second subscriber is refused; the first is as good.
+    let _ = match std::env::var("ANNEAL_LOG_FORMAT").as_deref() {
+        Ok("json") => log.json().try_init(),
+        _ => log.try_init(),
+    };
+}
