@@ -10,7 +10,7 @@ use crate::paths::Paths;
 use crate::report::{Counts, Report, cargo_counts, playwright_counts};
 use crate::{proc, setup, wasm_target};
 
-/// A page must be readable soon on a slow line, so its wasm has a ceiling; brotli, bytes. Half of it is the tokenizer, which shows what the loss falls on.
+/// A page must be readable soon on a slow line, so its wasm has a ceiling; brotli, bytes.
 const PAGE_LIMIT: u64 = 1280 * 1024;
 /// The model in the browser: Burn with WebGPU and Flex is 2.1 MB as measured first; more than this is a mistake.
 const PREVIEW_LIMIT: u64 = 4 * 1024 * 1024;
