@@ -77,10 +77,11 @@ fn clippy_native(paths: &Paths) -> Result<(Counts, ())> {
     Ok((Counts::one(proc::run(&mut command).is_ok()), ()))
 }
 
-/// Builds and runs every native test, then leaves `dist/anneal` for the browser tests.
+/// Builds and runs every native test (all targets at once: tests switch on features of shared crates, and Burn must not be
+/// compiled once with and once without them), then leaves `dist/anneal` for the browser tests.
 fn native_tests(paths: &Paths, bundles: Option<&Bundles>) -> Result<(Counts, ())> {
     let bundles = bundles.context("without the wasm bundles there is no site to embed")?;
-    proc::run(native::cargo(paths, "build", Some(&bundles.site)).arg("--release"))?;
+    proc::run(native::cargo(paths, "build", Some(&bundles.site)).args(["--release", "--all-targets"]))?;
     native::install(paths)?;
     let mut command = native::cargo(paths, "test", Some(&bundles.site));
     counted(command.args(["--release", "--no-fail-fast"]))

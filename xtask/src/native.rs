@@ -46,7 +46,7 @@ pub(crate) fn bundles(paths: &Paths, strict: bool) -> Result<Bundles> {
 /// Everything, in release: leaves `dist/anneal`.
 pub(crate) fn build(paths: &Paths) -> Result<PathBuf> {
     let bundles = bundles(paths, false)?;
-    proc::run(cargo(paths, "build", Some(&bundles.site)).arg("--release"))?;
+    proc::run(cargo(paths, "build", Some(&bundles.site)).args(["--release", "--all-targets"]))?;
     install(paths)
 }
 

@@ -15,7 +15,7 @@ pub fn Toasts() -> impl IntoView {
                     <span>{toast.text.clone()}</span>
                     {toast.undo.map(|undo| {
                         view! {
-                            <button type="button" class="ghost" on:click=move |_| { undo.run(()); toaster.drop(toast.id); }>
+                            <button type="button" class="ghost" on:click=move |_| { undo(); toaster.drop(toast.id); }>
                                 <Icon name="undo-2"/>"Undo"
                             </button>
                         }

@@ -22,8 +22,10 @@ pub fn DatasetPage() -> impl IntoView {
     };
     view! {
         <Page title=name trail=vec![("/datasets", "Datasets")] action>
-            <Load from=dataset let:dataset><Overview dataset/></Load>
-            <Items dataset=name/>
+            <Load from=dataset let:dataset>
+                <Overview dataset/>
+                <Items dataset=name/>
+            </Load>
         </Page>
     }
 }

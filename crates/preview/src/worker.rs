@@ -1,0 +1,123 @@
+//! The worker's side of the protocol: hears the page, answers it, never dies of an error.
+
+use crate::{
+    engine::{self, Engine, Files},
+    fetch, js,
+};
+use domain::preview::{FromPreview, PreviewBackend, PreviewToken, Rival, SamplerSettings, ToPreview};
+use model::{Generator, Sampler};
+use std::{cell::RefCell, collections::HashSet, rc::Rc};
+use text::layout;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::spawn_local;
+use web_sys::{DedicatedWorkerGlobalScope, MessageEvent};
+
+/// The worker looks for messages this often while it writes, in milliseconds.
+const BREATH: f64 = 25.0;
+
+thread_local! {
+    static ENGINE: RefCell<Option<Rc<Engine>>> = const { RefCell::new(None) };
+    /// Generations asked to stop.
+    static STOPPED: RefCell<HashSet<u32>> = RefCell::new(HashSet::new());
+}
+
+/// Runs when the module is instantiated.
+#[wasm_bindgen(start)]
+pub fn start() {
+    console_error_panic_hook::set_once();
+    let scope: DedicatedWorkerGlobalScope = js::global().unchecked_into();
+    let hear = Closure::<dyn FnMut(MessageEvent)>::new(|event: MessageEvent| {
+        match serde_json::from_str(&event.data().as_string().unwrap_or_default()) {
+            Ok(message) => spawn_local(obey(message)),
+            Err(e) => say(&FromPreview::Failed { id: None, message: format!("a message cannot be read: {e}") }),
+        }
+    });
+    scope.set_onmessage(Some(hear.as_ref().unchecked_ref()));
+    hear.forget();
+    say(&FromPreview::Ready);
+}
+
+fn say(message: &FromPreview) {
+    let scope: DedicatedWorkerGlobalScope = js::global().unchecked_into();
+    if let Ok(text) = serde_json::to_string(message) {
+        let _ = scope.post_message(&JsValue::from_str(&text));
+    }
+}
+
+async fn obey(message: ToPreview) {
+    match message {
+        ToPreview::Load { config_url, tokenizer_url, weights_url, backend } => {
+            if let Err(message) = load([config_url, tokenizer_url, weights_url], backend).await {
+                say(&FromPreview::Failed { id: None, message });
+            }
+        }
+        ToPreview::Generate { id, prompt, max_new_tokens, sampler } => {
+            if let Err(message) = generate(id, &prompt, max_new_tokens, sampler).await {
+                say(&FromPreview::Failed { id: Some(id), message });
+            }
+        }
+        ToPreview::Stop { id } => STOPPED.with_borrow_mut(|stopped| drop(stopped.insert(id))),
+    }
+}
+
+async fn load(urls: [String; 3], backend: PreviewBackend) -> Result<(), String> {
+    let tell =
+        |stage: &'static str| move |done, total| say(&FromPreview::Progress { stage: stage.to_owned(), done, total });
+    let (config, _) = fetch::bytes(&urls[0], |_, _| {}).await?;
+    let (tokenizer, _) = fetch::bytes(&urls[1], |_, _| {}).await?;
+    let (weights, cached) = fetch::bytes(&urls[2], tell("Fetching the model")).await?;
+    tell("Building the model")(0, 0);
+    js::breathe().await;
+    let model_hash = js::sha256(&weights).await;
+    let parameters = |engine: &Engine| engine.decoder.config().parameters();
+    let engine = engine::build(Files { config, tokenizer, weights }, backend).await?;
+    say(&FromPreview::Loaded {
+        backend: engine.backend,
+        reason: engine.reason.clone(),
+        parameters: parameters(&engine),
+        model_hash,
+        cached,
+    });
+    ENGINE.replace(Some(Rc::new(engine)));
+    Ok(())
+}
+
+async fn generate(id: u32, prompt: &str, max_new_tokens: u32, settings: SamplerSettings) -> Result<(), String> {
+    let engine = ENGINE.with_borrow(Clone::clone).ok_or("no model is loaded yet")?;
+    let ids = layout::encode_prompt(&engine.tokenizer, prompt).map_err(|e| e.to_string())?;
+    let mut generator = Generator::new(&engine.decoder, &ids, Sampler::new(settings)).map_err(|e| e.to_string())?;
+    let (mut made, mut shown) = (Vec::new(), String::new());
+    let (begun, mut breath) = (js::now(), js::now());
+    let mut finish = "length";
+    while made.len() < max_new_tokens as usize {
+        if js::now() - breath > BREATH {
+            js::breathe().await;
+            breath = js::now();
+        }
+        if STOPPED.with_borrow_mut(|stopped| stopped.remove(&id)) {
+            finish = "stopped";
+            break;
+        }
+        let Some(choice) = generator.next().await.map_err(|e| e.to_string())? else { break };
+        if choice.token == engine.tokenizer.eos() {
+            finish = "stop";
+            break;
+        }
+        made.push(choice.token);
+        let all = engine.tokenizer.decode(&made).map_err(|e| e.to_string())?;
+        // Half a character (of byte-level BPE) is held back until it is whole.
+        let text = all.strip_prefix(&shown).filter(|new| !new.ends_with('\u{fffd}')).unwrap_or_default().to_owned();
+        shown.push_str(&text);
+        let name = |id: u32| {
+            let text = engine.tokenizer.decode(&[id]).unwrap_or_default();
+            if text.is_empty() { engine.tokenizer.token(id) } else { text }
+        };
+        let rivals = choice.rivals.iter().map(|(id, p)| Rival { text: name(*id), probability: *p }).collect();
+        let token = PreviewToken { token: choice.token, text, probability: choice.probability, rivals };
+        say(&FromPreview::Token { id, token });
+    }
+    let tokens = made.len() as u32;
+    let tokens_per_sec = f64::from(tokens) * 1e3 / (js::now() - begun).max(0.1);
+    say(&FromPreview::Finished { id, finish: finish.to_owned(), tokens, tokens_per_sec, ids: made });
+    Ok(())
+}
