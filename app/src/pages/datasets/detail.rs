@@ -44,7 +44,7 @@ fn Overview(dataset: Dataset) -> impl IntoView {
         </dl>
         <div class="columns">
             <section class="card">
-                <header><h2>"Lengths"</h2><span class="dim">"tokens by the character tokenizer"</span></header>
+                <header><h2>"Lengths"</h2><span class="dim">"in character tokens"</span></header>
                 <Histogram stats=s.clone()/>
             </section>
             <section class="card stack">

@@ -39,7 +39,8 @@ pub struct CheckRecipe {
     pub recipe: String,
     /// `name@version`; empty: checked without data.
     pub dataset: String,
-    /// Dotted key → value, over the recipe's own.
+    /// Dotted key → value, over the recipe's own. Left out when empty: a form has no word for an empty map.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub overrides: BTreeMap<String, String>,
 }
 
@@ -63,6 +64,7 @@ pub struct CreateRun {
     pub dataset: String,
     /// Empty: the recipe's name.
     pub name: String,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub overrides: BTreeMap<String, String>,
 }
 

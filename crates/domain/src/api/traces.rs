@@ -80,12 +80,14 @@ pub struct ImportProblem {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DeleteTraces {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ids: Vec<TraceId>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RestoreTraces {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ids: Vec<TraceId>,
 }
 
