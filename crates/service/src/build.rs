@@ -11,7 +11,10 @@ use domain::{
     dataset::{Count, Dataset, DatasetStats, Selection, TraceFilter},
 };
 use sha2::{Digest, Sha256};
-use std::{collections::BTreeMap, io::Write};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    io::Write,
+};
 use storage::{StorageError, StoredDataset, TraceQuery};
 
 /// Traces read from storage at once.
@@ -106,11 +109,12 @@ impl Service {
             for (key, prompt) in part {
                 let place: [u8; 32] =
                     Sha256::new().chain_update(seed.to_le_bytes()).chain_update(prompt.as_bytes()).finalize().into();
-                if found.contains_key(&place) {
-                    duplicates += 1;
-                } else {
-                    found.insert(place, key);
-                    newest.push(place);
+                match found.entry(place) {
+                    Entry::Occupied(_) => duplicates += 1,
+                    Entry::Vacant(free) => {
+                        free.insert(key);
+                        newest.push(place);
+                    }
                 }
             }
         }

@@ -198,7 +198,11 @@ fn rules(recipe: &Recipe) -> Vec<FieldError> {
         positive(optimizer.learning_rate),
         "must be a number above 0; nothing is learned at 0",
     );
-    rule("optimizer.learning_rate", !(optimizer.learning_rate > 10.0), "must be at most 10");
+    rule(
+        "optimizer.learning_rate",
+        optimizer.learning_rate.is_nan() || optimizer.learning_rate <= 10.0,
+        "must be at most 10",
+    );
     rule("optimizer.weight_decay", (0.0..=10.0).contains(&optimizer.weight_decay), "must lie between 0 and 10");
     rule("optimizer.beta1", (0.0..1.0).contains(&optimizer.beta1), "must lie between 0 and 1");
     rule("optimizer.beta2", (0.0..1.0).contains(&optimizer.beta2), "must lie between 0 and 1");

@@ -66,7 +66,7 @@ async fn attempt(
     tokio::spawn(lines::read(out, LogStream::Stdout, to.clone()));
     tokio::spawn(lines::read(err, LogStream::Stderr, to));
     let watched = Watch { service, config, lease, shutdown, said, forward: Forwarder::new(service, lease), stop: None };
-    let outcome = watched.to_the_end(&mut child).await;
+    let outcome = watched.follow(&mut child).await;
     // Whatever came before, nothing of the child may go on when its run may be claimed again.
     child.kill();
     if let Err(error) = child.wait().await {
@@ -87,7 +87,7 @@ struct Watch<'a> {
 }
 
 impl Watch<'_> {
-    async fn to_the_end(mut self, child: &mut Child) -> Result<AttemptOutcome, ControlError> {
+    async fn follow(mut self, child: &mut Child) -> Result<AttemptOutcome, ControlError> {
         let mut batch = interval(BATCH_AGE);
         batch.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut heart = interval(HEARTBEAT);

@@ -94,7 +94,7 @@ pub(super) fn Plot(
                 .curves
                 .iter()
                 .filter_map(|c| {
-                    let point = c.points.iter().filter(|p| p.x <= x + 0.5).next_back()?;
+                    let point = c.points.iter().rfind(|p| p.x <= x + 0.5)?;
                     Some(view! { <li class=format!("series-{}", c.colour)><i></i>{c.name.clone()}<b class="num">{figure(point.y)}</b></li> })
                 })
                 .collect_view();

@@ -113,9 +113,8 @@ fn Edit(shipped: ShippedRecipe, dataset: String) -> impl IntoView {
                             let options = words.iter().map(|w| ((*w).to_owned(), (*w).to_owned())).collect();
                             Either::Left(view! { <Select label=key.label name=name value=now options error=about(path) on_change=told/> })
                         }
-                        kind => {
-                            let input = if kind == Kind::Number { "text" } else { "text" };
-                            Either::Right(view! { <Field label=key.label name=name value=now kind=input hint=key.hint error=about(path) on_change=told/> })
+                        Kind::Number | Kind::Text => {
+                            Either::Right(view! { <Field label=key.label name=name value=now hint=key.hint error=about(path) on_change=told/> })
                         }
                     }
                 })
