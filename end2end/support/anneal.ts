@@ -53,6 +53,9 @@ export class Anneal {
       await ended;
     }
     rmSync(this.data, { recursive: true, force: true });
+    // A request that panicked ended alone, but it is never right.
+    const panics = this.log.join('').split('\n').filter((line) => line.includes('panicked'));
+    expect(panics, 'panics in the log of anneal serve').toEqual([]);
   }
 
   /** Asks until the server answers; a server that ends instead says why. */
