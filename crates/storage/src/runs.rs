@@ -144,7 +144,7 @@ impl Store {
 
     pub async fn attempts(&self, run: RunId) -> Result<Vec<Attempt>> {
         let rows = sqlx::query(
-            "SELECT number, worker, a.started_at, ended_at, outcome, resumed_from
+            "SELECT a.number, a.worker, a.started_at, a.ended_at, a.outcome, a.resumed_from
              FROM attempts a JOIN runs r ON r.key = a.run WHERE r.id = $1 ORDER BY number",
         )
         .bind(run.to_string())
