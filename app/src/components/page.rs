@@ -19,8 +19,10 @@ pub fn Page(
     children: Children,
 ) -> impl IntoView {
     let trail = trail.into_iter().map(|(href, words)| view! { <li><a href=href>{words}</a></li> }).collect_view();
+    // The server writes the head after the page, whose signals may be gone by then: the first title is kept apart.
+    let first = title.get_untracked();
     view! {
-        <Title text=move || title.get()/>
+        <Title text=move || title.try_get().unwrap_or_else(|| first.clone())/>
         <header class="bar">
             <nav aria-label="Breadcrumb">
                 <ol class="crumbs">
