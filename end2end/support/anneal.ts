@@ -54,8 +54,12 @@ export class Anneal {
     }
     rmSync(this.data, { recursive: true, force: true });
     // A request that panicked ended alone, but it is never right.
-    const panics = this.log.join('').split('\n').filter((line) => line.includes('panicked'));
-    expect(panics, 'panics in the log of anneal serve').toEqual([]);
+    expect(this.panics(), 'panics in the log of anneal serve').toEqual([]);
+  }
+
+  /** What the server's log says of panics so far. */
+  panics(): string[] {
+    return this.log.join('').split('\n').filter((line) => line.includes('panicked'));
   }
 
   /** Asks until the server answers; a server that ends instead says why. */
@@ -132,8 +136,9 @@ export const test = base.extend<Fixtures, { anneal: Anneal; trained: Trained }>(
 
   // Last to be torn down of those that watch the page: nothing may be left on the console.
   _quiet: [
-    async ({ problems }: Fixtures, use: () => Promise<void>) => {
+    async ({ problems, anneal }: Fixtures & { anneal: Anneal }, use: () => Promise<void>) => {
       await use();
+      expect(anneal.panics(), 'panics in the log of anneal serve').toEqual([]);
       expect(problems, 'errors on the console').toEqual([]);
     },
     { auto: true },

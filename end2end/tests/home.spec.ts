@@ -9,9 +9,7 @@ test('a newcomer is led from nothing to the first run', async ({ page }) => {
     await accessible(page);
     await shots(page, 'home-first-visit');
     await page.getByRole('button', { name: /Generate 5,000/ }).click();
-    await open(page, `${fresh.url}/`);
     await page.getByRole('button', { name: /Build addition@1/ }).click();
-    await open(page, `${fresh.url}/`);
     await expect(page.getByRole('button', { name: 'Start training' })).toBeVisible();
     const datasets = await fresh.json('datasets', 'list');
     expect(JSON.stringify(datasets)).toContain('addition');
