@@ -31,6 +31,8 @@ const PIPES: Duration = Duration::from_secs(2);
 enum Stop {
     Cancelled,
     Shutdown,
+    /// It has said its last word and should be gone soon.
+    Ended,
 }
 
 /// Trains a leased run to its end, or as far as it comes.
@@ -104,7 +106,7 @@ impl Watch<'_> {
                     killed = true;
                 }
                 () = self.shutdown.cancelled(), if self.stop.is_none() => self.ask(child, Stop::Shutdown),
-                _ = heart.tick() => {
+                _ = heart.tick(), if !self.forward.ended => {
                     let directive = self.service.heartbeat(self.lease.run, self.lease.fence).await;
                     self.obey(child, passing(directive)?);
                 }
@@ -157,6 +159,9 @@ impl Watch<'_> {
     async fn flush(&mut self, child: &mut Child) -> Result<(), ControlError> {
         let directive = self.forward.flush().await?;
         self.obey(child, directive);
+        if self.forward.ended && self.stop.is_none() {
+            self.stop = Some((Stop::Ended, Instant::now() + self.config.grace));
+        }
         Ok(())
     }
 
@@ -170,6 +175,7 @@ impl Watch<'_> {
         let reason = match why {
             Stop::Cancelled => "the run was cancelled",
             Stop::Shutdown => "the server stops; the run goes back to the queue",
+            Stop::Ended => "it has ended",
         };
         self.forward.note(format!("asked to stop: {reason}"));
         self.forward.releasing = why == Stop::Shutdown;
