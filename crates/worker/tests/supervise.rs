@@ -127,7 +127,8 @@ async fn a_child_that_crashes_gets_three_attempts() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn garbage_is_log() {
-    let mut bench = bench("echo 'STARTED'; echo '{\"event\":\"nonsense\"}'; printf '\\xff\\xfe\\n'; echo 'FINISHED'").await;
+    let mut bench =
+        bench("echo 'STARTED'; echo '{\"event\":\"nonsense\"}'; printf '\\xff\\xfe\\n'; echo 'FINISHED'").await;
     assert_eq!(bench.until(RunState::is_final).await.row.state, RunState::Done);
     bench.end().await;
     let log = bench.log().await;
