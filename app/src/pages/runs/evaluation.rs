@@ -70,8 +70,8 @@ fn Scores(detail: EvaluationDetail) -> impl IntoView {
     let e = detail.evaluation;
     view! {
         <dl class="figures">
-            <div><dt>"Strict"</dt><dd>{score(&e.strict)}</dd><Interval of=e.strict/></div>
-            <div><dt>"Flexible"</dt><dd>{score(&e.flexible)}</dd><Interval of=e.flexible/></div>
+            <div><dt>"Strict"</dt><dd>{score(&e.strict)}<Interval of=e.strict/></dd></div>
+            <div><dt>"Flexible"</dt><dd>{score(&e.flexible)}<Interval of=e.flexible/></dd></div>
             <div><dt>"Items"</dt><dd>{count(e.strict.n.into())}<small>{(!e.complete).then(|| format!(" of {}, unfinished", count(e.items.into())))}</small></dd></div>
             <div><dt>"Dataset"</dt><dd><a href=format!("/datasets/{}", e.dataset)>{e.dataset.to_string()}</a><small>" test split, extractor "{e.extractor}</small></dd></div>
         </dl>

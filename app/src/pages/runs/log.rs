@@ -46,7 +46,7 @@ pub(super) fn Log(live: Live) -> impl IntoView {
                     <Show when=move || !following.get()><button type="button" class="button small" on:click=move |_| following.set(true)><Icon name="arrow-right"/>"Follow"</button></Show>
                 </div>
             </header>
-            <pre class="log" node_ref=node tabindex="0" aria-label="Log lines" on:scroll=scrolled>
+            <pre class="log" role="log" node_ref=node tabindex="0" aria-label="Log lines" on:scroll=scrolled>
                 <For each=shown key=|l| l.seq children=line/>
             </pre>
         </section>
