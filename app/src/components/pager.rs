@@ -13,7 +13,7 @@ pub fn with_query(path: &str, query: &ParamsMap, set: &[(&str, &str)]) -> String
             map.insert((*key).to_owned(), (*value).to_owned());
         }
     }
-    for gone in ["__path", "__err", "added", "refused"] {
+    for gone in ["__path", "__err", "added", "refused", "problem"] {
         map.remove(gone);
     }
     format!("{path}{}", map.to_query_string())

@@ -4,7 +4,7 @@ use super::table::Table;
 use crate::{
     api::{TracesDelete, traces_facets, traces_list},
     browser,
-    components::{Empty, Icon, Load, Page, Pager, counted, with_query},
+    components::{Empty, Icon, Load, Page, Pager, count, counted, with_query},
 };
 use domain::{
     api::{ListTraces, TraceFacets},
@@ -39,14 +39,10 @@ pub fn TracesPage() -> impl IntoView {
             <a class="button primary" href="/traces/generate"><Icon name="sparkles"/>"Generate"</a>
         }
     };
-    let added = move || {
-        query.read().get("added").and_then(|n| n.parse().ok()).map(|n| counted(n, "trace added", "traces added"))
-    };
+    let came = move || query.read().get("added").map(|_| view! { <Came/> });
     view! {
         <Page title="Traces" action>
-            {move || added().map(|words| view! {
-                <div class="notice good" role="status"><Icon name="circle-check"/><div>{words}". "<a href="/datasets/new">"Build a dataset from them"</a></div></div>
-            })}
+            {came}
             <Filters versions=Signal::derive(versions)/>
             <Load from=page let:page>
                 {if page.total == 0 {
@@ -60,6 +56,28 @@ pub fn TracesPage() -> impl IntoView {
                 }}
             </Load>
         </Page>
+    }
+}
+
+/// What came of the generation or import that led here; a form without JavaScript has no other place to say it.
+#[component]
+fn Came() -> impl IntoView {
+    let query = use_query_map().read_untracked().clone();
+    let number = |key: &str| query.get(key).and_then(|n| n.parse::<u64>().ok()).unwrap_or(0);
+    let (added, refused) = (number("added"), number("refused"));
+    let mut words = counted(added, "trace added", "traces added");
+    if refused > 0 {
+        words.push_str(&format!(", {} refused", count(refused)));
+    }
+    if let Some(problem) = query.get("problem") {
+        words.push_str(&format!(": {problem}"));
+    }
+    let (tone, icon) = if added > 0 { ("notice good", "circle-check") } else { ("notice bad", "triangle-alert") };
+    view! {
+        <div class=tone role="status">
+            <Icon name=icon/>
+            <div>{words}". "{(added > 0).then(|| view! { <a href="/datasets/new">"Build a dataset"</a> })}</div>
+        </div>
     }
 }
 
