@@ -3,7 +3,12 @@
 use crate::{AppState, router};
 use domain::api::ApiError;
 use service::{Service, ServiceConfig};
-use std::{io, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    io::{self, IsTerminal},
+    net::SocketAddr,
+    path::PathBuf,
+    time::Duration,
+};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -99,6 +104,8 @@ fn bind_error(address: SocketAddr, error: &io::Error) -> ApiError {
 fn log() {
     let filter = EnvFilter::try_from_env("ANNEAL_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    // A log file is no place for colours.
+    let log = log.with_ansi(io::stderr().is_terminal());
     // A second subscriber is refused; the first is as good.
     let _ = match std::env::var("ANNEAL_LOG_FORMAT").as_deref() {
         Ok("json") => log.json().try_init(),
