@@ -56,7 +56,9 @@ async fn obey(message: ToPreview) {
                 say(&FromPreview::Failed { id: Some(id), message });
             }
         }
-        ToPreview::Stop { id } => STOPPED.with_borrow_mut(|stopped| drop(stopped.insert(id))),
+        ToPreview::Stop { id } => {
+            STOPPED.with_borrow_mut(|stopped| stopped.insert(id));
+        }
     }
 }
 
