@@ -10,6 +10,10 @@ pub(super) fn Figures(live: Live) -> impl IntoView {
     let of =
         move |read: fn(&domain::api::RunDetail) -> Option<String>| move || live.detail.with(read).unwrap_or_else(dash);
     let note = move |read: fn(&domain::api::RunDetail) -> Option<String>| move || live.detail.with(read);
+    let time = move || {
+        let (from, to) = live.detail.with(|d| (d.row.started_at, d.row.finished_at));
+        from.zip(to.or_else(|| live.at.get())).map_or_else(dash, |(from, to)| duration(to.seconds_since(from)))
+    };
     view! {
         <dl class="figures" aria-label="Figures">
             <div><dt>"Step"</dt><dd>{of(|d| Some(count(d.row.step)))}<small>{note(|d| Some(format!(" of {}", count(d.row.steps))))}</small></dd></div>
@@ -20,7 +24,7 @@ pub(super) fn Figures(live: Live) -> impl IntoView {
             <div><dt>"Tokens/s"</dt><dd>{of(|d| d.row.tokens_per_sec.map(|t| count(t as u64)))}</dd></div>
             <div><dt>"Peak memory"</dt><dd>{of(|d| d.row.peak_memory_bytes.map(bytes))}<small>{note(|d| d.estimate.as_ref().map(|e| format!(" estimated {}", bytes(e.total_bytes))))}</small></dd></div>
             <div><dt>"Parameters"</dt><dd>{of(|d| d.row.parameters.map(|p| short(p as f64)))}</dd></div>
-            <div><dt>"Time"</dt><dd>{of(|d| d.row.started_at.zip(d.row.finished_at).map(|(a, b)| duration(b.seconds_since(a))))}<small>{note(|d| d.row.device.clone().map(|d| format!(" {d}")))}</small></dd></div>
+            <div><dt>"Time"</dt><dd>{time}<small>{note(|d| d.row.device.clone().map(|d| format!(" {d}")))}</small></dd></div>
         </dl>
     }
 }
