@@ -86,7 +86,7 @@ pub trait RunStore {
     async fn insert_run(&self, new: &NewRun) -> Result<u64>;
     async fn run(&self, run: RunId) -> Result<RunRecord>;
     async fn run_texts(&self, run: RunId) -> Result<RunTexts>;
-    /// Up to `limit` ids that begin or end with `text` (hexadecimal digits and dashes only), newest first.
+    /// Up to `limit` ids that begin or end with `text` (hexadecimal digits of either case, dashes), newest first.
     async fn find_runs(&self, text: &str, limit: u32) -> Result<Vec<RunId>>;
     /// A page of runs, and how many there are in all.
     async fn list_runs(&self, query: &RunQuery) -> Result<(Vec<RunRecord>, u64)>;

@@ -66,7 +66,8 @@ pub async fn found_and_listed(store: &dyn Store) {
         assert_eq!(listed(query.clone()).await, (expected.to_vec(), total), "{query:?}");
     }
     let id = run_id(3).to_string();
-    for (text, expected) in [(&id[..], 1), (&id[30..], 1), (&id[..6], 2), ("ffff", 0)] {
+    let upper = id.to_uppercase();
+    for (text, expected) in [(&id[..], 1), (&id[30..], 1), (&upper[24..], 1), (&id[..6], 2), ("ffff", 0)] {
         assert_eq!(store.find_runs(text, 2).await.unwrap().len(), expected, "{text}");
     }
     assert_eq!(store.find_runs(&id[30..], 2).await.unwrap(), [run_id(3)]);
