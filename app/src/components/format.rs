@@ -43,7 +43,8 @@ pub fn bytes(n: u64) -> String {
     match n {
         0..1_000 => format!("{n} B"),
         1_000..1_000_000 => format!("{:.0} kB", n as f64 / 1e3),
-        1_000_000..1_000_000_000 => format!("{:.1} MB", n as f64 / 1e6),
+        1_000_000..100_000_000 => format!("{:.1} MB", n as f64 / 1e6),
+        100_000_000..1_000_000_000 => format!("{:.0} MB", n as f64 / 1e6),
         _ => format!("{:.1} GB", n as f64 / 1e9),
     }
 }
@@ -56,6 +57,16 @@ pub fn duration(seconds: f64) -> String {
         60..3_600 => format!("{} min {} s", s / 60, s % 60),
         3_600..172_800 => format!("{} h {} min", s / 3_600, s % 3_600 / 60),
         _ => format!("{} d", s / 86_400),
+    }
+}
+
+/// A length of time that is only guessed: `5 s`, `10 min`, `2.5 h`, `3 d`.
+pub fn about(seconds: f64) -> String {
+    match seconds.max(0.0) {
+        s if s < 55.0 => format!("{:.0} s", (s / 5.0).ceil().max(1.0) * 5.0),
+        s if s < 5_400.0 => format!("{:.0} min", (s / 60.0).round().max(1.0)),
+        s if s < 172_800.0 => format!("{:.1} h", s / 3_600.0),
+        s => format!("{:.0} d", s / 86_400.0),
     }
 }
 
@@ -96,6 +107,7 @@ mod tests {
         assert_eq!(short(412.0), "412");
         assert_eq!(bytes(12_340_000), "12.3 MB");
         assert_eq!(duration(133.2), "2 min 13 s");
+        assert_eq!([3.0, 58.0, 602.0, 9_000.0].map(about), ["5 s", "1 min", "10 min", "2.5 h"]);
         assert_eq!(ago(120.0), "2 minutes ago");
         assert_eq!(ago(-7_200.0), "in 2 hours");
     }

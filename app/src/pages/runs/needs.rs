@@ -1,6 +1,6 @@
 //! What a run will need, beside the form that shapes it.
 
-use crate::components::{Icon, bytes, count, duration, short};
+use crate::components::{Icon, about, bytes, count, short};
 use domain::{api::RecipeCheck, estimate::Estimate};
 use leptos::prelude::*;
 
@@ -18,7 +18,7 @@ pub(super) fn Needs(check: RecipeCheck) -> impl IntoView {
             <h2 id="needs-title">"What it needs"</h2>
             {check.estimate.map(|e| view! {
                 <dl class="needs">
-                    <div><dt>"Time"</dt><dd class="big num">{seconds.map_or_else(|| "–".to_owned(), |s| format!("≈ {}", duration(s)))}</dd></div>
+                    <div><dt>"Time"</dt><dd class="big num">{seconds.map_or_else(|| "–".to_owned(), |s| format!("≈ {}", about(s)))}</dd></div>
                     <div><dt>"Memory"</dt><dd class="big num">{bytes(e.total_bytes)}</dd>
                         {available.map(|all| view! { <dd class="dim num">"of "{bytes(all)}" available"</dd> })}
                         <dd><Parts estimate=e.clone()/></dd>
