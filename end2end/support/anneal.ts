@@ -89,13 +89,6 @@ function serve(url: string, data: string, log: string[]): ChildProcess {
   return child;
 }
 
-function launch(url: string, data: string, log: string[]): ChildProcess {
-  const args = ['serve', '--listen', url.slice('http://'.length), '--data', data];
-  const child = spawn(binary, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (part) => log.push(String(part)));
-  return child;
-}
-
 function freePort(): Promise<number> {
   return new Promise((done, fail) => {
     const probe = createServer();

@@ -32,13 +32,33 @@ test('a run is followed live, through a server that is killed, to its end', asyn
     await expect(page.locator('[data-state=running]')).toBeVisible({ timeout: 60_000 });
     await expect(page.locator('.plot path.line').first()).toHaveAttribute('d', /L/, { timeout: 60_000 });
     await shots(page, 'run-live');
-    await anneal.restart();
+    await anneal.killAndRestart();
     await expect(page.locator('[data-state=done]')).toBeVisible({ timeout: 180_000 });
     await expect(page.getByRole('link', { name: 'Talk to it' })).toBeVisible();
     await expect(page.getByText('model.safetensors')).toBeVisible();
   } finally {
+    // Away first: the page would ask for more events of a server that is gone.
+    await page.goto('about:blank');
     await anneal.stop();
   }
+});
+
+test('a run is stopped, keeps its checkpoint, and goes on from it', async ({ page, anneal, trained }) => {
+  test.setTimeout(240_000);
+  const recipe = ['--set', 'train.steps=100000', '--set', 'device=flex', '--name', 'to be stopped'];
+  const run = await anneal.json('runs', 'start', 'smoke', '--dataset', trained.dataset, ...recipe);
+  await open(page, `/runs/${run.id}`);
+  await expect(page.locator('[data-state=running]')).toBeVisible({ timeout: 60_000 });
+  await expect(page.locator('.plot path.line').first()).toHaveAttribute('d', /L/, { timeout: 60_000 });
+  await page.getByRole('button', { name: 'Stop' }).click();
+  await expect(page.getByText(/Asked to stop/)).toBeVisible();
+  await expect(page.locator('[data-state=cancelled]')).toBeVisible({ timeout: 60_000 });
+  await shots(page, 'run-stopped');
+  await page.getByRole('button', { name: /Retry from step \d+/ }).click();
+  await expect(page.locator('[data-state=running]')).toBeVisible({ timeout: 60_000 });
+  await expect(page.locator('li', { hasText: 'Attempt 2' })).toContainText(/from step \d+/, { timeout: 30_000 });
+  await anneal.run('runs', 'cancel', run.id);
+  await expect(page.locator('[data-state=cancelled]')).toBeVisible({ timeout: 60_000 });
 });
 
 test('a chart tells values, zooms and comes back', async ({ page, trained }) => {

@@ -80,6 +80,16 @@ pub fn score(score: &Score) -> String {
     format!("{:.3} ± {:.3}", score.value, (score.high - score.low) / 2.0)
 }
 
+/// A score without its interval: `0.914`.
+pub fn value(score: &Score) -> String {
+    format!("{:.3}", score.value)
+}
+
+/// Half the width of a score's interval: ` ± 0.012`.
+pub fn margin(score: &Score) -> String {
+    format!(" ± {:.3}", (score.high - score.low) / 2.0)
+}
+
 /// `4 minutes ago`, `in 2 hours`, from seconds (positive: past).
 pub fn ago(seconds: f64) -> String {
     let (s, past) = (seconds.abs(), seconds >= 0.0);

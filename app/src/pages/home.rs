@@ -6,7 +6,7 @@ mod running;
 use crate::{
     api::{DatasetsBuild, RunsCreate, TracesGenerate, home_get},
     browser,
-    components::{Icon, Load, Page, count, score},
+    components::{Icon, Load, Page, count, margin, value},
 };
 use domain::api::{GetHome, Home};
 use first_steps::FirstSteps;
@@ -93,7 +93,7 @@ fn Numbers(home: Home) -> impl IntoView {
         <dl class="figures" aria-label="At a glance">
             <div class:burning={running > 0}><dt>"Under way"</dt><dd><a href="/runs?state=active">{count(running)}</a></dd></div>
             {best.map(|(strict, name, id)| view! {
-                <div class="best"><dt>"Best strict score"</dt><dd><a href=format!("/runs/{id}")>{score(&strict)}</a><small class="clip" title=name.clone()>{name.clone()}</small></dd></div>
+                <div class="best"><dt>"Best strict score"</dt><dd><a href=format!("/runs/{id}")>{value(&strict)}</a><small class="num">{margin(&strict)}</small><p class="clip dim" title=name.clone()>{name.clone()}</p></dd></div>
             })}
             <div><dt>"Runs"</dt><dd><a href="/runs">{count(home.runs)}</a></dd></div>
             <div><dt>"Datasets"</dt><dd><a href="/datasets">{count(home.datasets)}</a></dd></div>

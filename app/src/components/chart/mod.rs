@@ -103,7 +103,7 @@ pub fn Chart(
             <figcaption>
                 <h3>{heading}<small class="dim">{(!unit.is_empty()).then(|| format!(" {unit}"))}</small></h3>
                 <div class="chart-tools">
-                    {legend}
+                    {(!small).then_some(legend)}
                     <Show when=move || !small>
                         <label class="needs-js"><input type="checkbox" prop:checked=smoothing on:change=move |ev| smoothing.set(event_target_checked(&ev))/>"Smooth"</label>
                         <label class="needs-js"><input type="checkbox" prop:checked=log on:change=move |ev| log.set(event_target_checked(&ev))/>"Log"</label>

@@ -2,7 +2,7 @@
 
 use crate::{
     api::{datasets_list, leaderboard_list},
-    components::{Choice, Empty, Found, Icon, Load, Page, Search, Time, count, score, short},
+    components::{Choice, Empty, Found, Icon, Load, Page, Search, Time, count, margin, short, value},
     pages::runs::Interval,
 };
 use domain::{
@@ -77,14 +77,13 @@ fn Table(rows: Vec<LeaderboardRow>) -> impl IntoView {
                 <tr>
                     <td class="num">{r.rank}</td>
                     <td class="fill"><a data-row href=format!("/runs/{}", r.run) title=r.name.clone()>{r.name.clone()}</a></td>
-                    <td class="num">{score(&r.strict)}</td>
+                    <td class="num"><a href=format!("/runs/{}/evaluation", r.run) title="Read its predictions">{value(&r.strict)}</a><small class="dim">{margin(&r.strict)}</small></td>
                     <td class="interval-cell"><Interval of=r.strict/></td>
-                    <td class="num">{score(&r.flexible)}</td>
+                    <td class="num">{value(&r.flexible)}<small class="dim">{margin(&r.flexible)}</small></td>
                     <td class="num">{r.strict.n}</td>
                     <td class="name"><a class="quiet-link" href=format!("/leaderboard?dataset={}", r.dataset)>{r.dataset.to_string()}</a></td>
                     <td class="num">{short(r.parameters as f64)}</td>
                     <td class="dim"><Time at=r.finished_at/></td>
-                    <td><a href=format!("/runs/{}/evaluation", r.run)>"Evaluation"</a></td>
                 </tr>
             }
         })
@@ -92,8 +91,8 @@ fn Table(rows: Vec<LeaderboardRow>) -> impl IntoView {
     view! {
         {mixed.then(|| view! { <div class="notice"><Icon name="info"/><div>"Not all of these are comparable: they were scored on different datasets. Choose one dataset to compare its runs."</div></div> })}
         <div class="table-box">
-            <table>
-                <thead><tr><th class="num">"#"</th><th>"Run"</th><th class="num">"Strict"</th><th>"95 % interval"</th><th class="num">"Flexible"</th><th class="num">"Items"</th><th>"Dataset"</th><th class="num">"Parameters"</th><th>"Finished"</th><th></th></tr></thead>
+            <table class="runs">
+                <thead><tr><th class="num">"#"</th><th>"Run"</th><th class="num">"Strict"</th><th>"95 % interval"</th><th class="num">"Flexible"</th><th class="num">"Items"</th><th>"Dataset"</th><th class="num">"Parameters"</th><th>"Finished"</th></tr></thead>
                 <tbody>{lines}</tbody>
             </table>
         </div>

@@ -52,7 +52,10 @@ fn Nothing() -> impl IntoView {
 #[component]
 fn Choose(runs: Vec<RunRow>) -> impl IntoView {
     let query = use_query_map();
-    let first = runs.first().map(|run| run.id.to_string()).unwrap_or_default();
+    let strict = |run: &RunRow| run.strict.map_or(-1.0, |score| score.value);
+    // The best, and the newest of equals (`max_by` takes the last).
+    let first = runs.iter().rev().max_by(|a, b| strict(a).total_cmp(&strict(b)));
+    let first = first.map(|run| run.id.to_string()).unwrap_or_default();
     let chosen =
         Memo::new(move |_| query.read().get("run").filter(|id| !id.is_empty()).unwrap_or_else(|| first.clone()));
     let run = Resource::new(move || chosen.get(), |id| runs_get(GetRun { id }));

@@ -2,7 +2,7 @@
 
 use crate::{
     api::{Failure, evaluations_get, runs_get},
-    components::{Empty, Icon, Load, Page, Pager, count, score, with_query},
+    components::{Empty, Icon, Load, Page, Pager, count, margin, value, with_query},
 };
 use domain::{
     Prediction, Score,
@@ -86,8 +86,8 @@ fn Scores(detail: EvaluationDetail) -> impl IntoView {
     let e = detail.evaluation;
     view! {
         <dl class="figures">
-            <div><dt>"Strict"</dt><dd>{score(&e.strict)}<Interval of=e.strict/></dd></div>
-            <div><dt>"Flexible"</dt><dd>{score(&e.flexible)}<Interval of=e.flexible/></dd></div>
+            <div><dt>"Strict"</dt><dd>{value(&e.strict)}<small class="num">{margin(&e.strict)}</small><Interval of=e.strict/></dd></div>
+            <div><dt>"Flexible"</dt><dd>{value(&e.flexible)}<small class="num">{margin(&e.flexible)}</small><Interval of=e.flexible/></dd></div>
             <div><dt>"Items"</dt><dd>{count(e.strict.n.into())}<small>{(!e.complete).then(|| format!(" of {}, unfinished", count(e.items.into())))}</small></dd></div>
             <div><dt>"Dataset"</dt><dd><a href=format!("/datasets/{}", e.dataset)>{e.dataset.to_string()}</a><small>" test split, extractor "{e.extractor}</small></dd></div>
         </dl>

@@ -79,11 +79,11 @@ fn Actions(
     };
     view! {
         <div class="row">
+            <a class="button" href=again title="Start a new run from this recipe and dataset"><Icon name="copy"/>"Use again"</a>
             {move || done().then(|| view! {
                 <a class="button" href=format!("/runs/{own}/evaluation")><Icon name="gauge"/>"Evaluation"</a>
                 <a class="button primary" href=format!("/playground?run={own}")><Icon name="message-square"/>"Talk to it"</a>
             })}
-            <a class="button" href=again title="Start a new run from this recipe and dataset"><Icon name="copy"/>"Use again"</a>
             <div hidden=move || state.get().is_final()>
                 <ActionForm action=cancel><input type="hidden" name="request[id]" value=stop/><button class="button" title=kept disabled=stopping><Icon name="square"/>{move || if stopping() { "Stopping…" } else { "Stop" }}</button></ActionForm>
             </div>

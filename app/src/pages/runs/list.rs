@@ -4,7 +4,7 @@ use crate::{
     api::runs_list,
     components::{
         Choice, Empty, Found, Icon, Load, Page, Pager, Search, Sparkline, StateBadge, Time, count, duration, loss,
-        score, state_word, with_query,
+        margin, state_word, value, with_query,
     },
 };
 use domain::{
@@ -110,8 +110,8 @@ fn Table(rows: Vec<RunRow>) -> impl IntoView {
     let rows = rows.into_iter().map(|row| view! { <Row row/> }).collect_view();
     view! {
         <div class="table-box">
-            <table>
-                <thead><tr><th>"Run"</th><th>"State"</th><th>"Dataset"</th><th>"Progress"</th><th class="num">"Loss"</th><th></th><th class="num">"Val loss"</th><th class="num">"Strict score"</th><th class="num">"Tokens/s"</th><th>"Created"</th></tr></thead>
+            <table class="runs">
+                <thead><tr><th>"Run"</th><th>"State"</th><th>"Dataset"</th><th class="num">"Steps"</th><th class="num">"Loss"</th><th></th><th class="num">"Val loss"</th><th class="num">"Strict score"</th><th class="num">"Tokens/s"</th><th>"Created"</th></tr></thead>
                 <tbody>{rows}</tbody>
             </table>
         </div>
@@ -123,6 +123,7 @@ fn Row(row: RunRow) -> impl IntoView {
     let dash = || "–".to_owned();
     let progress = match row.seconds_left {
         Some(left) => format!("{} left", duration(left)),
+        None if row.step == row.steps => count(row.step),
         None => format!("{} / {}", count(row.step), count(row.steps)),
     };
     view! {
@@ -132,9 +133,9 @@ fn Row(row: RunRow) -> impl IntoView {
             <td class="name"><a class="quiet-link" href=format!("/datasets/{}", row.dataset)>{row.dataset.to_string()}</a></td>
             <td class="num">{progress}</td>
             <td class="num">{row.loss.map_or_else(dash, loss)}</td>
-            <td><Sparkline values=row.sparkline/></td>
+            <td class="spark" class:burning=!row.state.is_final()><Sparkline values=row.sparkline/></td>
             <td class="num">{row.val_loss.map_or_else(dash, loss)}</td>
-            <td class="num">{row.strict.map_or_else(dash, |s| score(&s))}</td>
+            <td class="num">{row.strict.map_or_else(dash, |s| value(&s))}<small class="dim">{row.strict.map(|s| margin(&s))}</small></td>
             <td class="num">{row.tokens_per_sec.map_or_else(dash, |t| count(t as u64))}</td>
             <td class="dim"><Time at=row.created_at/></td>
         </tr>

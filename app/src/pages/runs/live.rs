@@ -60,7 +60,8 @@ pub(super) struct Live {
 }
 
 impl Live {
-    pub(super) fn new(first: First) -> Self {
+    pub(super) fn new(mut first: First) -> Self {
+        first.samples.sort_by_key(|sample| std::cmp::Reverse((sample.step, sample.at)));
         Self {
             seen: StoredValue::new(first.detail.last_seq),
             heard: StoredValue::new(Vec::new()),

@@ -69,9 +69,16 @@ fn Choose(offers: Offers, dataset: String, recipe: String) -> impl IntoView {
 fn Edit(offer: Offer, datasets: Vec<String>, data: RwSignal<String>) -> impl IntoView {
     let query = use_query_map();
     let create = ServerAction::<RunsCreate>::new();
+    // What the server said of the last try, until something is changed: from then on the live check speaks.
+    let changed = RwSignal::new(false);
+    Effect::new(move |_| {
+        create.version().track();
+        changed.set(false);
+    });
     let failure = Signal::derive(move || {
         let said = create.value().get().and_then(Result::err);
-        said.or_else(|| query.read().get("__err").map(|err| Failure::from_address(&err)))
+        let said = said.or_else(|| query.read().get("__err").map(|err| Failure::from_address(&err)));
+        said.filter(|_| !changed.get())
     });
     let first = CheckRecipe { recipe: offer.text.clone(), dataset: data.get_untracked(), ..Default::default() };
     let (typed, settled) = (RwSignal::new(first.clone()), RwSignal::new(first));
@@ -79,6 +86,7 @@ fn Edit(offer: Offer, datasets: Vec<String>, data: RwSignal<String>) -> impl Int
     Effect::new(move |before: Option<()>| {
         let now = typed.get();
         if before.is_some() {
+            changed.set(true);
             settle(now);
         }
     });

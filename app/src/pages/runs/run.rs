@@ -53,7 +53,6 @@ fn Run(first: First) -> impl IntoView {
         </div>
         <Samples live/>
         <Log live/>
-        <RecipeView live/>
-        <div class="columns"><Attempts live/><Files live/></div>
+        <div class="beside even"><RecipeView live/><div class="stack"><Attempts live/><Files live/></div></div>
     }
 }
