@@ -5,13 +5,17 @@ mod batches;
 pub mod bench;
 mod checkpoint;
 mod data;
+mod device;
 pub mod doctor;
 mod evaluate;
 mod export;
+mod known;
 mod lock;
 mod loss;
 pub mod memory;
 mod optimizer;
+pub mod parity;
+pub mod probe;
 mod run;
 mod stop;
 
