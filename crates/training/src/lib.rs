@@ -10,6 +10,7 @@ mod evaluate;
 mod export;
 mod lock;
 mod loss;
+pub mod measure;
 pub mod memory;
 mod optimizer;
 mod run;
