@@ -10,6 +10,8 @@ pub mod devices;
 #[cfg(not(target_family = "wasm"))]
 pub mod folder;
 pub mod generate;
+#[cfg(not(target_family = "wasm"))]
+pub mod gguf;
 mod naming;
 mod ops;
 mod positions;
