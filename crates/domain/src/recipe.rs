@@ -81,6 +81,7 @@ impl ModelRecipe {
             rope_theta: self.rope_theta,
             norm_eps: 1e-5,
             tie_embeddings: self.tie_embeddings,
+            design: crate::model::Design::default(),
         }
     }
 }

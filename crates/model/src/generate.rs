@@ -25,11 +25,23 @@ pub struct Generator<'a> {
 impl<'a> Generator<'a> {
     /// `prompt`: at least one token, fewer than the context.
     pub fn new(decoder: &'a Decoder, prompt: &[u32], sampler: Sampler) -> Result<Self, GenerateError> {
+        Self::with_room(decoder, prompt, sampler, decoder.config().context)
+    }
+
+    /// With a cache for no more than `new` tokens behind the prompt: every step looks through the whole cache, so a long
+    /// context that is not used would cost time.
+    pub fn with_room(
+        decoder: &'a Decoder,
+        prompt: &[u32],
+        sampler: Sampler,
+        new: usize,
+    ) -> Result<Self, GenerateError> {
         let context = decoder.config().context;
         if prompt.is_empty() || prompt.len() >= context {
             return Err(GenerateError::TooLong { prompt: prompt.len(), context });
         }
-        let cache = KvCache::new(decoder.config(), vec![0], context, &decoder.device());
+        let capacity = context.min(prompt.len().saturating_add(new));
+        let cache = KvCache::new(decoder.config(), vec![0], capacity, &decoder.device());
         Ok(Self { decoder, cache, sampler, unread: prompt.to_vec() })
     }
 
@@ -45,6 +57,14 @@ impl<'a> Generator<'a> {
         self.unread = vec![choice.token];
         Ok(Some(choice))
     }
+}
+
+/// Every logit of one row, one list a token, natively.
+#[cfg(not(target_family = "wasm"))]
+pub fn logits(decoder: &Decoder, row: &[u32]) -> Result<Vec<Vec<f32>>, GenerateError> {
+    let data = decoder.forward(ids_tensor(&[row], &decoder.device())).into_data();
+    let values = data.try_to_vec::<f32>().map_err(|e| GenerateError::Device(format!("{e:?}")))?;
+    Ok(values.chunks_exact(decoder.config().vocab).map(<[f32]>::to_vec).collect())
 }
 
 /// Rows of equal length as a tensor.

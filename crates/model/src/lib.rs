@@ -1,16 +1,32 @@
 //! The decoder in Burn: built from a shape, filled from safetensors, run with or without a KV cache, on every device that
 //! Burn offers, natively and in the browser. Knows no data, no loss, no optimizer (crate `training`).
 
+pub mod block;
+mod build;
 pub mod cache;
 pub mod config;
 pub mod decoder;
 pub mod devices;
+#[cfg(not(target_family = "wasm"))]
+pub mod folder;
 pub mod generate;
+#[cfg(not(target_family = "wasm"))]
+pub mod gguf;
+mod naming;
+mod ops;
+mod positions;
 pub mod random;
 pub mod sampler;
+#[cfg(not(target_family = "wasm"))]
+mod shards;
 pub mod store;
+mod weights;
+mod write;
 
+pub use burn::tensor::Device;
 pub use cache::KvCache;
 pub use decoder::Decoder;
+#[cfg(not(target_family = "wasm"))]
+pub use folder::Folder;
 pub use generate::Generator;
 pub use sampler::Sampler;

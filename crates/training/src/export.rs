@@ -5,7 +5,11 @@ use crate::{
     run::TrainError,
 };
 use domain::event::ExportedFile;
-use model::{Decoder, config, store};
+use model::{
+    Decoder,
+    config::{self, TokenIds},
+    store,
+};
 use std::{fs, path::Path};
 use text::tokenizer::Tokenizer;
 
@@ -13,12 +17,11 @@ use text::tokenizer::Tokenizer;
 pub(crate) fn write(decoder: &Decoder, tokenizer: &Tokenizer, work: &Path) -> Result<Vec<ExportedFile>, TrainError> {
     let folder = work.join("export");
     fs::create_dir_all(&folder).map_err(TrainError::Disk)?;
-    let generation =
-        "{\n  \"bos_token_id\": 1,\n  \"eos_token_id\": 2,\n  \"pad_token_id\": 0,\n  \"do_sample\": false\n}\n";
+    let tokens = TokenIds::default();
     let tokenizer_config = "{\n  \"tokenizer_class\": \"PreTrainedTokenizerFast\",\n  \"bos_token\": \"<bos>\",\n  \"eos_token\": \"<eos>\",\n  \"pad_token\": \"<pad>\",\n  \"unk_token\": \"<unk>\"\n}\n";
     let files = [
-        ("config.json", config::to_json(decoder.config()).into_bytes()),
-        ("generation_config.json", generation.as_bytes().to_vec()),
+        ("config.json", config::to_json(decoder.config(), &tokens).into_bytes()),
+        ("generation_config.json", config::generation_json(&tokens).into_bytes()),
         ("model.safetensors", store::to_safetensors(decoder)?),
         ("tokenizer.json", tokenizer.to_json()?.into_bytes()),
         ("tokenizer_config.json", tokenizer_config.as_bytes().to_vec()),

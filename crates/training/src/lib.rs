@@ -12,6 +12,7 @@ mod export;
 mod known;
 mod lock;
 mod loss;
+pub mod measure;
 pub mod memory;
 mod optimizer;
 pub mod parity;

@@ -1,8 +1,8 @@
-//! AdamW (Loshchilov & Hutter 2019) over all weights, with clipping by the global gradient norm. Norms and the embedding
-//! are not decayed. Moments lie in visiting order, which is the model's field order, so that they can be saved by number.
+//! AdamW (Loshchilov & Hutter 2019) over all weights, with clipping by the global gradient norm. Norms, biases and tables
+//! (token and position embeddings) are not decayed. Moments lie in visiting order, which is the model's field order, so that they can be saved by number.
 
 use burn::{
-    module::{Module, ModuleMapper, ModuleVisitor, Param},
+    module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId},
     optim::GradientsParams,
     tensor::{Device, Tensor, TensorData},
 };
@@ -33,7 +33,8 @@ impl AdamW {
         }
         self.time += 1;
         let clip = if norm > self.settings.clip_norm { self.settings.clip_norm / norm } else { 1.0 };
-        let mut update = Update { optimizer: self, gradients: &mut gradients, rate, clip, index: 0 };
+        let tables = decoder.tables();
+        let mut update = Update { optimizer: self, gradients: &mut gradients, tables, rate, clip, index: 0 };
         (decoder.map(&mut update), norm)
     }
 
@@ -55,6 +56,7 @@ impl AdamW {
 struct Update<'a> {
     optimizer: &'a mut AdamW,
     gradients: &'a mut GradientsParams,
+    tables: Vec<ParamId>,
     rate: f64,
     clip: f64,
     index: usize,
@@ -77,8 +79,8 @@ impl ModuleMapper for Update<'_> {
         let (first, second) = (1.0 - s.beta1.powf(time), 1.0 - s.beta2.powf(time));
         let root = slot.1.clone().div_scalar(second).sqrt().add_scalar(s.epsilon);
         let delta = slot.0.clone().div(root).mul_scalar(self.rate / first);
-        // The embedding is the first weight visited; norms are vectors.
-        let decay = if D == 2 && index != 0 { self.rate * s.weight_decay } else { 0.0 };
+        // Norms and biases are vectors.
+        let decay = if D == 2 && !self.tables.contains(&param.id) { self.rate * s.weight_decay } else { 0.0 };
         param.map(|weight| {
             let inner = weight.inner();
             let delta = delta.reshape(inner.dims());
@@ -122,4 +124,66 @@ pub(crate) fn add(decoder: &Decoder, sum: GradientsParams, more: GradientsParams
     let mut adder = Adder(sum, more);
     decoder.visit(&mut adder);
     adder.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::{ModelConfig, model::Architecture};
+
+    /// Gives every weight the gradient 0.
+    struct Zeros(GradientsParams);
+
+    impl ModuleVisitor for Zeros {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.0.register(param.id, param.val().inner().zeros_like());
+        }
+    }
+
+    /// The number of dimensions and the sum of absolute values of each weight.
+    struct Sums(Vec<(usize, f32)>);
+
+    impl ModuleVisitor for Sums {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.0.push((D, param.val().abs().sum().into_scalar::<f32>()));
+        }
+    }
+
+    fn sums(decoder: &Decoder) -> Vec<(usize, f32)> {
+        let mut sums = Sums(Vec::new());
+        decoder.visit(&mut sums);
+        sums.0
+    }
+
+    #[test]
+    fn only_matrices_are_decayed_in_every_family() {
+        for architecture in Architecture::ALL {
+            let config = ModelConfig {
+                architecture,
+                vocab: 11,
+                d_model: 8,
+                layers: 2,
+                heads: 2,
+                kv_heads: 2,
+                head_dim: 4,
+                d_ff: 16,
+                context: 6,
+                rope_theta: 1e4,
+                norm_eps: 1e-5,
+                tie_embeddings: false,
+                design: architecture.design(),
+            };
+            let decoder = Decoder::new(&config, 1, &Device::flex().autodiff());
+            let before = sums(&decoder);
+            let mut gradients = Zeros(GradientsParams::new());
+            decoder.visit(&mut gradients);
+            let settings = OptimizerRecipe { weight_decay: 0.5, ..OptimizerRecipe::default() };
+            let after = sums(&AdamW::new(settings).step(decoder, gradients.0, 0.1).0);
+            let tables = if architecture == Architecture::Gpt2 { 2 } else { 1 };
+            for (index, (&(dimensions, old), &(_, new))) in before.iter().zip(&after).enumerate() {
+                let factor = if dimensions == 2 && index >= tables { 0.95 } else { 1.0 };
+                assert!((new - factor * old).abs() <= 1e-5 * old, "{architecture:?} weight {index}: {old} → {new}");
+            }
+        }
+    }
 }

@@ -73,6 +73,7 @@ fn shape() -> ModelConfig {
         rope_theta: 10_000.0,
         norm_eps: 1e-5,
         tie_embeddings: true,
+        design: Architecture::Llama.design(),
     }
 }
 

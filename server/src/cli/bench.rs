@@ -96,6 +96,7 @@ impl Shape {
             norm_eps: 1e-5,
             // As in the PyTorch program that figures are held against.
             tie_embeddings: false,
+            design: Architecture::Llama.design(),
         })
     }
 }

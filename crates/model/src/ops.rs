@@ -1,0 +1,95 @@
+//! The decoder's mathematics, each piece a free function of plain tensors, so that one can be swapped for a fused one.
+
+use burn::tensor::{Tensor, activation};
+use domain::model::Activation;
+
+/// x·W + b
+///
+/// # Shapes
+/// `x` `[n, in]`, `weight` `[in, out]`, `bias` `[out]` → `[n, out]`
+pub(crate) fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
+    let product = x.matmul(weight);
+    match bias {
+        Some(bias) => product + bias.unsqueeze(),
+        None => product,
+    }
+}
+
+/// x / √(mean(x²) + ε) · weight, over the last dimension (Zhang & Sennrich 2019).
+///
+/// # Shapes
+/// `x` `[.., size]`, `weight` `[size]` → as `x`
+pub(crate) fn rms_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, epsilon: f64) -> Tensor<D> {
+    let scale = x.clone().square().mean_dim(D - 1).add_scalar(epsilon).sqrt().recip();
+    x * scale * weight.unsqueeze()
+}
+
+/// (x − mean(x)) / √(var(x) + ε) · weight + bias, over the last dimension (Ba, Kiros & Hinton 2016).
+///
+/// # Shapes
+/// `x` `[.., size]`, `weight` and `bias` `[size]` → as `x`
+pub(crate) fn layer_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, bias: Tensor<1>, epsilon: f64) -> Tensor<D> {
+    let centred = x.clone() - x.mean_dim(D - 1);
+    rms_norm(centred, weight, epsilon) + bias.unsqueeze()
+}
+
+/// Rotary positions (Su et al. 2021), as in `transformers`: the first half of a head is turned against the second.
+///
+/// # Shapes
+/// `x` `[batch, heads, seq, head_dim]`, `cos` and `sin` `[batch or 1, 1, seq, head_dim]` → as `x`
+pub(crate) fn rotate(x: Tensor<4>, cos: Tensor<4>, sin: Tensor<4>) -> Tensor<4> {
+    let half = x.dims()[3] / 2;
+    let turned = Tensor::cat(vec![x.clone().narrow(3, half, half).neg(), x.clone().narrow(3, 0, half)], 3);
+    x * cos + turned * sin
+}
+
+/// softmax(q·kᵀ/√head_dim + mask)·v; each key/value head serves `heads / kv_heads` query heads in a row.
+///
+/// # Shapes
+/// `query` `[batch, heads, seq, head_dim]`, `key` and `value` `[batch, kv_heads, keys, head_dim]`,
+/// `mask` `[batch or 1, 1, seq, keys]` → as `query`
+pub(crate) fn attention(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, mask: Tensor<4>) -> Tensor<4> {
+    let [_, heads, _, head_dim] = query.dims();
+    let groups = heads / key.dims()[1];
+    let (key, value) = (repeat(key, groups), repeat(value, groups));
+    let scale = 1.0 / (head_dim as f64).sqrt();
+    let scores = query.mul_scalar(scale).matmul(key.transpose()) + mask;
+    activation::softmax(scores, 3).matmul(value)
+}
+
+/// # Shapes
+/// `[batch, kv_heads, seq, head_dim]` → `[batch, kv_heads·groups, seq, head_dim]`
+fn repeat(x: Tensor<4>, groups: usize) -> Tensor<4> {
+    if groups == 1 {
+        return x;
+    }
+    let [batch, heads, seq, hd] = x.dims();
+    x.unsqueeze_dim::<5>(2).expand([batch, heads, groups, seq, hd]).reshape([batch, heads * groups, seq, hd])
+}
+
+/// activation(gate) ⊙ up (Shazeer 2020); SwiGLU when the activation is SiLU.
+///
+/// # Shapes
+/// both `[n, d_ff]` → the same
+pub(crate) fn gated(gate: Tensor<2>, up: Tensor<2>, kind: Activation) -> Tensor<2> {
+    activate(gate, kind) * up
+}
+
+/// # Shapes
+/// `[n, d_ff]` → the same
+pub(crate) fn activate(x: Tensor<2>, kind: Activation) -> Tensor<2> {
+    match kind {
+        Activation::Silu => activation::silu(x),
+        Activation::Gelu => activation::gelu(x),
+        Activation::GeluTanh => gelu_tanh(x),
+    }
+}
+
+/// x/2 · (1 + tanh(√(2/π)·(x + 0.044715·x³))) (Hendrycks & Gimpel 2016).
+/// The cube by products: a power of a negative number is NaN on some GPUs.
+fn gelu_tanh(x: Tensor<2>) -> Tensor<2> {
+    let root = (2.0 / std::f64::consts::PI).sqrt();
+    let inner = x.clone() * x.clone().square().mul_scalar(0.044_715).add_scalar(1.0);
+    let bent = inner.mul_scalar(root).tanh().add_scalar(1.0);
+    x.mul_scalar(0.5) * bent
+}

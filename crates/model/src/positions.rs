@@ -1,0 +1,57 @@
+//! Where a token stands: rotary angles and the mask that keeps a token from looking ahead.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use domain::ModelConfig;
+
+/// Stands for −∞ in the attention mask: its exponential is 0 in f32, and it never makes a NaN.
+pub(crate) const MASKED: f32 = -1e9;
+
+/// Cosines and sines of the rotary angles position · frequency, repeated over both halves of a head.
+///
+/// # Shapes
+/// `positions` `[rows·seq]` → two of `[rows, 1, seq, head_dim]`
+pub(crate) fn rotation(
+    config: &ModelConfig,
+    positions: &[i64],
+    rows: usize,
+    device: &Device,
+) -> (Tensor<4>, Tensor<4>) {
+    let frequency = frequencies(config);
+    let (mut cos, mut sin) = (Vec::new(), Vec::new());
+    for &position in positions {
+        for angle in frequency.iter().chain(&frequency).map(|f| position.max(0) as f64 * f) {
+            cos.push(angle.cos() as f32);
+            sin.push(angle.sin() as f32);
+        }
+    }
+    let shape = [rows, 1, positions.len() / rows, config.head_dim];
+    let tensor = |values| Tensor::from_data(TensorData::new(values, shape), device);
+    (tensor(cos), tensor(sin))
+}
+
+/// theta^(−2i/head_dim) for each pair of a head (Su et al. 2021), stretched where the config says so: waves longer than
+/// `original_context / low_freq_factor` by `factor`, waves shorter than `original_context / high_freq_factor` not at all,
+/// those between by a mixture (Llama 3.1; `rope_type: llama3` in `transformers`).
+fn frequencies(config: &ModelConfig) -> Vec<f64> {
+    let plain = (0..config.head_dim / 2).map(|i| config.rope_theta.powf(-2.0 * i as f64 / config.head_dim as f64));
+    let Some(s) = config.design.rope_scaling else { return plain.collect() };
+    plain
+        .map(|frequency| {
+            let turns = s.original_context as f64 * frequency / std::f64::consts::TAU;
+            let share = ((turns - s.low_freq_factor) / (s.high_freq_factor - s.low_freq_factor)).clamp(0.0, 1.0);
+            (1.0 - share) * frequency / s.factor + share * frequency
+        })
+        .collect()
+}
+
+/// 0 where a token may look (itself and what precedes it), [`MASKED`] where not.
+///
+/// # Shapes
+/// → `[1, 1, seq, seq]`
+pub(crate) fn causal(seq: usize, device: &Device) -> Tensor<4> {
+    let mut mask = vec![0.0; seq * seq];
+    for q in 0..seq {
+        mask[q * seq + q + 1..(q + 1) * seq].fill(MASKED);
+    }
+    Tensor::from_data(TensorData::new(mask, [1, 1, seq, seq]), device)
+}
