@@ -83,9 +83,10 @@ pub fn KeysDialog() -> impl IntoView {
             </form>
             <dl class="keys">
                 <div><dt><kbd>"/"</kbd></dt><dd>"Search"</dd></div>
-                <div><dt><kbd>"↓"</kbd><kbd>"↑"</kbd></dt><dd>"Next, previous row; "<kbd>"j"</kbd>" "<kbd>"k"</kbd>" too"</dd></div>
+                <div><dt><kbd>"↓"</kbd><kbd>"↑"</kbd></dt><dd>"Next, previous row"</dd></div>
+                <div><dt><kbd>"j"</kbd><kbd>"k"</kbd></dt><dd>"The same"</dd></div>
                 <div><dt><kbd>"Enter"</kbd></dt><dd>"Open the row"</dd></div>
-                <div><dt><kbd>"f"</kbd></dt><dd>"Wrong answers only, in an evaluation"</dd></div>
+                <div><dt><kbd>"f"</kbd></dt><dd>"Wrong answers only"</dd></div>
                 <div><dt><kbd>"u"</kbd></dt><dd>"Undo a delete"</dd></div>
                 <div><dt><kbd>"?"</kbd></dt><dd>"This list"</dd></div>
                 {places}

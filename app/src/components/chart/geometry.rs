@@ -33,13 +33,18 @@ impl Scale {
         if high > low { (of(value) - low) / (high - low) * 100.0 } else { 50.0 }
     }
 
-    /// Round values to label: about `wish` steps of 1, 2 or 5 times a power of ten; powers of ten when `log`.
+    /// Round values to label: about `wish` steps of 1, 2 or 5 times a power of ten; when `log`, the powers or these.
     pub fn ticks(&self, wish: usize) -> Vec<f64> {
         if self.log {
-            let (first, last) = (self.low.log10().ceil() as i32, self.high.log10().floor() as i32);
-            let powers: Vec<f64> = (first..=last).map(|p| 10_f64.powi(p)).collect();
-            if powers.len() > 1 {
-                return powers;
+            let (first, last) = (self.low.log10().floor() as i32, self.high.log10().floor() as i32);
+            let within = |v: &f64| (self.low..=self.high).contains(v);
+            let round = |steps: &[f64]| -> Vec<f64> {
+                (first..=last).flat_map(|p| steps.iter().map(move |m| m * 10_f64.powi(p))).filter(within).collect()
+            };
+            let powers = round(&[1.0]);
+            let finer = if powers.len() > 2 { powers } else { round(&[1.0, 2.0, 5.0]) };
+            if finer.len() > 1 {
+                return finer;
             }
         }
         let raw = (self.high - self.low) / wish.max(1) as f64;
@@ -116,6 +121,7 @@ mod tests {
         assert_eq!(linear(0.0, 1.0), [0.0, 0.5, 1.0]);
         assert_eq!(linear(0.0, 600.0), [0.0, 200.0, 400.0, 600.0]);
         assert_eq!(Scale { low: 0.01, high: 20.0, log: true }.ticks(4), [0.01, 0.1, 1.0, 10.0]);
+        assert_eq!(Scale { low: 0.4, high: 4.5, log: true }.ticks(4), [0.5, 1.0, 2.0]);
     }
 
     #[test]

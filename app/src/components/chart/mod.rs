@@ -37,8 +37,9 @@ struct Drawing {
     y: Scale,
 }
 
-/// Weight of the moving average when smoothing is on: about the last ten points.
-const WEIGHT: f64 = 0.9;
+/// Smoothing averages over about so large a part of what is shown. Less leaves the noise, more drags the curve behind the
+/// points; a curve of fewer points than that is left as it is.
+const SMOOTHED: f64 = 1.0 / 40.0;
 
 /// A chart. `on_zoom` is told the steps between which the person wants to see all, or none for the whole.
 #[component]
@@ -71,7 +72,8 @@ pub fn Chart(
             measured.clone_from(&shown);
             for curve in &mut shown {
                 let values: Vec<f64> = curve.points.iter().map(|p| p.y).collect();
-                for (point, value) in curve.points.iter_mut().zip(smooth(&values, WEIGHT)) {
+                let window = (values.len() as f64 * SMOOTHED).max(1.0);
+                for (point, value) in curve.points.iter_mut().zip(smooth(&values, 1.0 - 1.0 / window)) {
                     point.y = value;
                 }
             }

@@ -89,7 +89,7 @@ fn Scores(detail: EvaluationDetail) -> impl IntoView {
             <div><dt>"Strict"</dt><dd>{value(&e.strict)}<small class="num">{margin(&e.strict)}</small><Interval of=e.strict/></dd></div>
             <div><dt>"Flexible"</dt><dd>{value(&e.flexible)}<small class="num">{margin(&e.flexible)}</small><Interval of=e.flexible/></dd></div>
             <div><dt>"Items"</dt><dd>{count(e.strict.n.into())}<small>{(!e.complete).then(|| format!(" of {}, unfinished", count(e.items.into())))}</small></dd></div>
-            <div><dt>"Dataset"</dt><dd><a href=format!("/datasets/{}", e.dataset)>{e.dataset.to_string()}</a><small>" test split, extractor "{e.extractor}</small></dd></div>
+            <div><dt>"Dataset"</dt><dd class="named"><a class="clip" href=format!("/datasets/{}", e.dataset) title=e.dataset.to_string()>{e.dataset.to_string()}</a><p class="dim">"test split, extractor "{e.extractor}</p></dd></div>
         </dl>
     }
 }
@@ -127,7 +127,7 @@ fn Item(p: Prediction) -> impl IntoView {
     };
     view! {
         <li class="card exam-item" data-row tabindex="0">
-            <header><span class="dim num">{p.item + 1}</span><span class=format!("badge {tone}")><Icon name=icon/>{word}</span><span class="dim">{p.category}</span>{(p.finish == "length").then(|| view! { <span class="badge warn"><Icon name="triangle-alert"/>"Cut at the longest answer"</span> })}</header>
+            <header><span class="dim num">{p.item + 1}</span><span class=format!("badge {tone}")><Icon name=icon/>{word}</span><span class="dim">{p.category}</span>{(p.finish == "length").then(|| view! { <span class="badge warn"><Icon name="triangle-alert"/><span title="It reached evaluation.max_new_tokens">"Cut off"</span></span> })}</header>
             <div class="exam-parts">
                 <div><h3>"Prompt"</h3><pre>{p.prompt}</pre></div>
                 <div><h3>"Expected"</h3><pre>{p.expected}</pre></div>

@@ -4,6 +4,7 @@ use super::live::Live;
 use crate::components::{CopyButton, Icon, Time, bytes, count, counted};
 use domain::api::{RunDetail, Sample};
 use leptos::prelude::*;
+use text::score::judge;
 
 /// Samples that are open to the eye; the others are folded away.
 const OPEN: usize = 6;
@@ -33,11 +34,13 @@ pub(super) fn Samples(live: Live) -> impl IntoView {
 
 #[component]
 fn SampleCard(s: Sample) -> impl IntoView {
+    // By the strict rule of the evaluation; whether a verifier would accept more is seen there.
+    let right = judge(&s.expected, &s.text, |_| false).strict;
     view! {
         <li class="sample">
             <p class="row between"><code class="sample-prompt">{s.prompt}</code><span class="dim num">"step "{count(s.step)}</span></p>
             <pre>{s.text}</pre>
-            <p class="dim">"Expected "<code>{s.expected}</code></p>
+            <p class="row dim"><span>"Expected "<code>{s.expected}</code></span>{right.then(|| view! { <span class="badge good"><Icon name="check"/>"Right"</span> })}</p>
         </li>
     }
 }
