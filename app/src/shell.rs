@@ -55,7 +55,7 @@ pub fn App() -> impl IntoView {
     provide_meta_context();
     state::provide();
     view! {
-        <Title formatter=|page: String| if page.is_empty() { "Anneal".to_owned() } else { format!("{page} · Anneal") }/>
+        <Title formatter=title/>
         <Router>
             <Frame>
                 <FlatRoutes fallback=NotFoundPage>
@@ -79,4 +79,11 @@ pub fn App() -> impl IntoView {
             </Frame>
         </Router>
     }
+}
+
+/// The document's title. The server writes it into the page as it stands, so a run's name must not be able to end it there;
+/// the browser sets it as text.
+fn title(page: String) -> String {
+    let title = if page.is_empty() { "Anneal".to_owned() } else { format!("{page} · Anneal") };
+    if cfg!(target_family = "wasm") { title } else { title.replace('&', "&amp;").replace('<', "&lt;") }
 }

@@ -14,7 +14,7 @@ export class Anneal {
   private constructor(
     readonly url: string,
     readonly data: string,
-    private readonly child: ChildProcess,
+    private child: ChildProcess,
     private readonly log: string[],
   ) {}
 
@@ -22,12 +22,18 @@ export class Anneal {
     const data = mkdtempSync(join(tmpdir(), 'anneal-test-'));
     const url = `http://127.0.0.1:${await freePort()}`;
     const log: string[] = [];
-    const args = ['serve', '--listen', url.slice('http://'.length), '--data', data];
-    const child = spawn(binary, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-    for (const stream of [child.stdout, child.stderr]) stream.on('data', (part) => log.push(String(part)));
-    const server = new Anneal(url, data, child, log);
+    const server = new Anneal(url, data, serve(url, data, log), log);
     await server.ready();
     return server;
+  }
+
+  /** Ends the server as a power cut would, and starts it again on the same address and data. */
+  async killAndRestart(): Promise<void> {
+    const ended = new Promise((done) => this.child.once('exit', done));
+    this.child.kill('SIGKILL');
+    await ended;
+    this.child = serve(this.url, this.data, this.log);
+    await this.ready();
   }
 
   /** Runs a command of `anneal` against this server and returns what it printed. */
@@ -74,6 +80,13 @@ export class Anneal {
     this.child.kill('SIGKILL');
     throw new Error(`anneal serve did not come up:\n${this.log.join('')}`);
   }
+}
+
+function serve(url: string, data: string, log: string[]): ChildProcess {
+  const args = ['serve', '--listen', url.slice('http://'.length), '--data', data];
+  const child = spawn(binary, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (part) => log.push(String(part)));
+  return child;
 }
 
 function freePort(): Promise<number> {

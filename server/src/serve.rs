@@ -2,6 +2,7 @@
 
 use crate::{AppState, router};
 use domain::api::ApiError;
+use model::devices::{self, Adapter};
 use service::{Service, ServiceConfig};
 use std::{
     io::{self, IsTerminal},
@@ -12,9 +13,12 @@ use std::{
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
+    sync::oneshot,
+    task::JoinHandle,
 };
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
+use training::probe::{self, Probe};
 use worker::WorkerConfig;
 
 #[derive(Debug, clap::Args)]
@@ -35,13 +39,14 @@ const DRAIN: Duration = Duration::from_secs(5);
 
 pub(crate) async fn run(options: Options) -> Result<(), ApiError> {
     log();
+    let gpus = (!options.no_worker).then(look_for_gpus);
     let service = Service::open(ServiceConfig { data_dir: options.data.clone() }).await;
     let service = service.map_err(|e| ApiError::conflict(e.to_string()))?;
     let listener = TcpListener::bind(options.addr).await.map_err(|e| bind_error(options.addr, &e))?;
     let address = listener.local_addr().map_err(|e| bind_error(options.addr, &e))?;
 
     let stopping = CancellationToken::new();
-    let worker = if options.no_worker { None } else { Some(start_worker(&service, &stopping)?) };
+    let worker = gpus.map(|gpus| start_worker(&service, &stopping, gpus)).transpose()?;
     // The one line on standard output: programs that start a server on port 0 read it.
     println!("Anneal serves http://{address} on {}", service.data_dir().display());
     let app = router(AppState::new(service, stopping.clone()));
@@ -71,12 +76,38 @@ pub(crate) async fn run(options: Options) -> Result<(), ApiError> {
     Ok(())
 }
 
-fn start_worker(service: &Service, stopping: &CancellationToken) -> Result<tokio::task::JoinHandle<()>, ApiError> {
+/// The adapters, or why there are none.
+type Gpus = Result<Vec<Adapter>, String>;
+
+/// On a thread of its own: a driver that hangs must not be waited for when the server stops.
+fn look_for_gpus() -> oneshot::Receiver<Gpus> {
+    let (to, found) = oneshot::channel();
+    std::thread::spawn(move || {
+        let nobody = || Err("the program cannot find itself to look for GPUs".to_owned());
+        to.send(probe::installed().map_or_else(nobody, Probe::adapters))
+    });
+    found
+}
+
+/// The worker starts when it knows its devices; pages do not wait for that.
+fn start_worker(
+    service: &Service,
+    stopping: &CancellationToken,
+    gpus: oneshot::Receiver<Gpus>,
+) -> Result<JoinHandle<()>, ApiError> {
     let name = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
     let name = if name.trim().is_empty() { "this machine" } else { name.trim() };
-    let config = WorkerConfig::of_this_program(name.to_owned(), model::devices::list())
+    let mut config = WorkerConfig::of_this_program(name.to_owned(), vec![devices::flex_info()])
         .map_err(|e| ApiError::internal(format!("the program cannot find itself: {e}")))?;
-    Ok(tokio::spawn(worker::run(service.clone(), config, stopping.clone())))
+    let (service, stopping) = (service.clone(), stopping.clone());
+    Ok(tokio::spawn(async move {
+        let Some(found) = stopping.run_until_cancelled(gpus).await else { return };
+        match found.unwrap_or_else(|gone| Err(gone.to_string())) {
+            Ok(adapters) => config.devices.extend(adapters.into_iter().map(|adapter| adapter.info)),
+            Err(reason) => tracing::info!(reason, "runs train on the CPU"),
+        }
+        worker::run(service, config, stopping).await;
+    }))
 }
 
 async fn stop_signal() -> io::Result<()> {

@@ -100,6 +100,7 @@ async fn bad_requests_get_their_status_and_say_why() {
         ("/api/datasets/get?request[dataset]=sums@9", 404, "sums@9"),
         ("/api/datasets/get?request[dataset]=..%2Fx@1", 404, "../x@1"),
         (&*format!("/api/runs/{unknown}/events"), 404, unknown),
+        (&*format!("/api/runs/{unknown}/log"), 404, unknown),
         (&*format!("/api/runs/{unknown}/files/model.safetensors"), 404, unknown),
         (&*format!("/api/runs/{unknown}/files/..%2F..%2Fanneal.db"), 404, ""),
     ] {

@@ -18,7 +18,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("storage", &["domain"]),
     ("tasks", &["domain"]),
     ("text", &["domain"]),
-    ("training", &["domain", "model", "text"]),
+    // A family's own verifier judges flexible answers.
+    ("training", &["domain", "model", "tasks", "text"]),
     ("worker", &["client", "domain", "service"]),
     ("xtask", &[]),
 ];

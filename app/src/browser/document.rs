@@ -3,7 +3,7 @@
 use domain::Micros;
 use leptos::{html, prelude::*};
 use wasm_bindgen::JsCast;
-use web_sys::{Event, HtmlElement, HtmlFormElement, HtmlInputElement, HtmlSelectElement, KeyboardEvent};
+use web_sys::{Event, HtmlElement, HtmlFormElement, HtmlInputElement, HtmlSelectElement, KeyboardEvent, PointerEvent};
 
 /// Now, by the browser's clock.
 pub fn now() -> Micros {
@@ -56,21 +56,56 @@ pub fn focus(selector: &str) -> bool {
     found.is_some_and(|element| element.focus().is_ok())
 }
 
-/// Moves the focus through `[data-row]` links by `by` rows.
-pub fn walk_rows(by: i32) {
-    let Ok(rows) = document().query_selector_all("[data-row]") else { return };
+/// The same once the page has drawn what just changed.
+pub fn focus_soon(selector: &'static str) {
+    request_animation_frame(move || {
+        focus(selector);
+    });
+}
+
+/// Whether the key goes into the page's search.
+pub fn is_search(key: &KeyboardEvent) -> bool {
+    let target = key.target().and_then(|target| target.dyn_into::<HtmlElement>().ok());
+    target.is_some_and(|element| element.has_attribute("data-search"))
+}
+
+/// Takes the focus from where it is.
+pub fn leave_focus() {
+    if let Some(active) = active() {
+        let _ = active.blur();
+    }
+}
+
+/// Whether arrow keys walk through rows instead of scrolling: on a row already, or nowhere on a page with a table of rows.
+pub fn arrows_walk() -> bool {
+    match active() {
+        Some(element) if element.has_attribute("data-row") => true,
+        Some(element) => {
+            matches!(element.tag_name().as_str(), "BODY" | "MAIN")
+                && document().query_selector("table [data-row]").is_ok_and(|row| row.is_some())
+        }
+        None => false,
+    }
+}
+
+fn active() -> Option<HtmlElement> {
+    document().active_element()?.dyn_into().ok()
+}
+
+/// Moves the focus through `[data-row]` elements by `by` rows; whether there are any.
+pub fn walk_rows(by: i32) -> bool {
+    let Ok(rows) = document().query_selector_all("[data-row]") else { return false };
     let active = document().active_element();
     let count = i32::try_from(rows.length()).unwrap_or(i32::MAX);
     let here = (0..rows.length()).find(|&i| {
         let row = rows.item(i);
         active.as_ref().is_some_and(|a| row.as_ref().is_some_and(|row| row == a.unchecked_ref::<web_sys::Node>()))
     });
-    let next =
-        here.map_or(if by > 0 { 0 } else { count - 1 }, |at| (i32::try_from(at).unwrap_or(0) + by).clamp(0, count - 1));
+    let next = here.map_or(if by > 0 { 0 } else { count - 1 }, |at| {
+        (i32::try_from(at).unwrap_or(0) + by).clamp(0, (count - 1).max(0))
+    });
     let row = u32::try_from(next).ok().and_then(|next| rows.item(next));
-    if let Some(row) = row.and_then(|row| row.dyn_into::<HtmlElement>().ok()) {
-        let _ = row.focus();
-    }
+    row.and_then(|row| row.dyn_into::<HtmlElement>().ok()).is_some_and(|row| row.focus().is_ok())
 }
 
 /// Opens a modal dialog.
@@ -79,6 +114,20 @@ pub fn show_dialog(dialog: NodeRef<html::Dialog>) {
         && !dialog.open()
     {
         let _ = dialog.show_modal();
+    }
+}
+
+/// Closes a dialog.
+pub fn close_dialog(dialog: NodeRef<html::Dialog>) {
+    if let Some(dialog) = dialog.get_untracked() {
+        dialog.close();
+    }
+}
+
+/// Keeps a drag's events coming when the pointer leaves the element it began on.
+pub fn hold_pointer(event: &PointerEvent) {
+    if let Some(element) = event.current_target().and_then(|target| target.dyn_into::<HtmlElement>().ok()) {
+        let _ = element.set_pointer_capture(event.pointer_id());
     }
 }
 

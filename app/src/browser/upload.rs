@@ -31,10 +31,13 @@ pub fn dropped_file(event: &DragEvent) -> Option<Chosen> {
     event.data_transfer()?.files()?.get(0).map(Chosen)
 }
 
-/// The file chosen in an `<input type="file">`.
+/// The file chosen in an `<input type="file">`, which is empty again afterwards: the same file may be mended and chosen
+/// once more.
 pub fn chosen_file(event: &Event) -> Option<Chosen> {
     let input: HtmlInputElement = event.target()?.dyn_into().ok()?;
-    input.files()?.get(0).map(Chosen)
+    let file = input.files()?.get(0).map(Chosen);
+    input.set_value("");
+    file
 }
 
 /// Posts the file as the form's field `file` to `url`.

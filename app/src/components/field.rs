@@ -14,6 +14,9 @@ pub fn Field(
     #[prop(optional, into)] min: Option<String>,
     #[prop(optional, into)] max: Option<String>,
     #[prop(optional)] required: bool,
+    /// A number that may be left empty or written freely (`1e-3`): figures and keys for numbers, without a spinner.
+    #[prop(optional)]
+    number: bool,
     /// Told of every change.
     #[prop(optional, into)]
     on_change: Option<Callback<String>>,
@@ -33,6 +36,8 @@ pub fn Field(
                 id=id
                 name=name
                 type=kind
+                class:figure=number
+                inputmode=number.then_some("decimal")
                 value=value
                 min=min
                 max=max

@@ -43,7 +43,8 @@ pub fn bytes(n: u64) -> String {
     match n {
         0..1_000 => format!("{n} B"),
         1_000..1_000_000 => format!("{:.0} kB", n as f64 / 1e3),
-        1_000_000..1_000_000_000 => format!("{:.1} MB", n as f64 / 1e6),
+        1_000_000..100_000_000 => format!("{:.1} MB", n as f64 / 1e6),
+        100_000_000..1_000_000_000 => format!("{:.0} MB", n as f64 / 1e6),
         _ => format!("{:.1} GB", n as f64 / 1e9),
     }
 }
@@ -59,6 +60,16 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
+/// A length of time that is only guessed: `5 s`, `10 min`, `2.5 h`, `3 d`.
+pub fn about(seconds: f64) -> String {
+    match seconds.max(0.0) {
+        s if s < 55.0 => format!("{:.0} s", (s / 5.0).ceil().max(1.0) * 5.0),
+        s if s < 5_400.0 => format!("{:.0} min", (s / 60.0).round().max(1.0)),
+        s if s < 172_800.0 => format!("{:.1} h", s / 3_600.0),
+        s => format!("{:.0} d", s / 86_400.0),
+    }
+}
+
 /// A loss: four figures are enough to compare.
 pub fn loss(value: f64) -> String {
     format!("{value:.3}")
@@ -67,6 +78,16 @@ pub fn loss(value: f64) -> String {
 /// `0.914 ± 0.012`: the score with half the width of its interval.
 pub fn score(score: &Score) -> String {
     format!("{:.3} ± {:.3}", score.value, (score.high - score.low) / 2.0)
+}
+
+/// A score without its interval: `0.914`.
+pub fn value(score: &Score) -> String {
+    format!("{:.3}", score.value)
+}
+
+/// Half the width of a score's interval: ` ± 0.012`.
+pub fn margin(score: &Score) -> String {
+    format!(" ± {:.3}", (score.high - score.low) / 2.0)
 }
 
 /// `4 minutes ago`, `in 2 hours`, from seconds (positive: past).
@@ -96,6 +117,7 @@ mod tests {
         assert_eq!(short(412.0), "412");
         assert_eq!(bytes(12_340_000), "12.3 MB");
         assert_eq!(duration(133.2), "2 min 13 s");
+        assert_eq!([3.0, 58.0, 602.0, 9_000.0].map(about), ["5 s", "1 min", "10 min", "2.5 h"]);
         assert_eq!(ago(120.0), "2 minutes ago");
         assert_eq!(ago(-7_200.0), "in 2 hours");
     }

@@ -23,7 +23,7 @@ pub fn Frame(children: Children) -> impl IntoView {
         .map(|(href, icon, word)| {
             view! {
                 <li>
-                    <A href=href exact=href == "/">
+                    <A href=href exact=href == "/" attr:title=word>
                         <Icon name=icon/>
                         <span class="rail-word">{word}</span>
                     </A>

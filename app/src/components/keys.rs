@@ -1,7 +1,8 @@
-//! The keyboard: `/` searches, `g` and a letter goes to a place, j/k walk through rows, `?` lists the keys.
+//! The keyboard: `/` searches, `g` and a letter goes to a place, arrows or j and k walk through rows, `u` takes back,
+//! `?` lists the keys.
 
 use super::Icon;
-use crate::browser;
+use crate::{browser, state::Toaster};
 use leptos::{ev, prelude::*};
 use leptos_router::hooks::use_navigate;
 
@@ -23,17 +24,28 @@ pub fn KeysDialog() -> impl IntoView {
     let show = move || browser::show_dialog(dialog);
     let after_g = StoredValue::new(false);
     let navigate = use_navigate();
+    let toaster = expect_context::<Toaster>();
     Effect::new(move |_| {
         let navigate = navigate.clone();
         let handle = window_event_listener(ev::keydown, move |key| {
-            if browser::is_typing(&key) || key.ctrl_key() || key.meta_key() || key.alt_key() {
+            if key.ctrl_key() || key.meta_key() || key.alt_key() {
                 return;
             }
             let pressed = key.key();
+            if browser::is_typing(&key) {
+                match pressed.as_str() {
+                    // From the search straight into what it found, and out of it.
+                    "ArrowDown" if browser::is_search(&key) && browser::walk_rows(1) => key.prevent_default(),
+                    "Escape" if browser::is_search(&key) => browser::leave_focus(),
+                    _ => {}
+                }
+                return;
+            }
             if after_g.get_value() {
                 after_g.set_value(false);
                 if let Some((_, href, _)) = PLACES.iter().find(|(letter, ..)| *letter == pressed) {
                     key.prevent_default();
+                    browser::close_dialog(dialog);
                     navigate(href, Default::default());
                 }
                 return;
@@ -42,8 +54,15 @@ pub fn KeysDialog() -> impl IntoView {
                 "g" => after_g.set_value(true),
                 "/" if browser::focus("[data-search]") => key.prevent_default(),
                 "?" => show(),
-                "j" => browser::walk_rows(1),
-                "k" => browser::walk_rows(-1),
+                "u" => toaster.undo(),
+                "j" => {
+                    browser::walk_rows(1);
+                }
+                "k" => {
+                    browser::walk_rows(-1);
+                }
+                "ArrowDown" if browser::arrows_walk() && browser::walk_rows(1) => key.prevent_default(),
+                "ArrowUp" if browser::arrows_walk() && browser::walk_rows(-1) => key.prevent_default(),
                 _ => {}
             }
         });
@@ -58,14 +77,16 @@ pub fn KeysDialog() -> impl IntoView {
             <Icon name="keyboard"/>
             <span class="rail-word">"Keys"</span>
         </button>
-        <dialog node_ref=dialog class="dialog" aria-labelledby="keys-title">
+        <dialog node_ref=dialog class="dialog" aria-labelledby="keys-title" closedby="any">
             <form method="dialog">
                 <header><h2 id="keys-title">"Keys"</h2><button class="ghost icon-only" aria-label="Close"><Icon name="x"/></button></header>
             </form>
             <dl class="keys">
                 <div><dt><kbd>"/"</kbd></dt><dd>"Search"</dd></div>
-                <div><dt><kbd>"j"</kbd><kbd>"k"</kbd></dt><dd>"Next, previous row"</dd></div>
+                <div><dt><kbd>"↓"</kbd><kbd>"↑"</kbd></dt><dd>"Next, previous row; "<kbd>"j"</kbd>" "<kbd>"k"</kbd>" too"</dd></div>
                 <div><dt><kbd>"Enter"</kbd></dt><dd>"Open the row"</dd></div>
+                <div><dt><kbd>"f"</kbd></dt><dd>"Wrong answers only, in an evaluation"</dd></div>
+                <div><dt><kbd>"u"</kbd></dt><dd>"Undo a delete"</dd></div>
                 <div><dt><kbd>"?"</kbd></dt><dd>"This list"</dd></div>
                 {places}
             </dl>

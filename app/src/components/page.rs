@@ -10,6 +10,9 @@ pub fn Page(
     /// The way here: addresses with their words.
     #[prop(optional)]
     trail: Vec<(&'static str, &'static str)>,
+    /// The last step of the way, when it is one thing among many: its address and name.
+    #[prop(optional, into)]
+    under: Signal<Option<(String, String)>>,
     /// The one primary action, at the right.
     #[prop(optional, into)]
     action: ViewFn,
@@ -27,6 +30,7 @@ pub fn Page(
             <nav aria-label="Breadcrumb">
                 <ol class="crumbs">
                     {trail}
+                    {move || under.get().map(|(href, name)| view! { <li class="crumb-name"><a href=href title=name.clone()>{name.clone()}</a></li> })}
                     <li><h1 title=move || title.get()>{move || title.get()}</h1></li>
                 </ol>
             </nav>

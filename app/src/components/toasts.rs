@@ -16,7 +16,7 @@ pub fn Toasts() -> impl IntoView {
                     {toast.undo.map(|undo| {
                         view! {
                             <button type="button" class="ghost" on:click=move |_| { undo(); toaster.drop(toast.id); }>
-                                <Icon name="undo-2"/>"Undo"
+                                <Icon name="undo-2"/>"Undo"<kbd aria-hidden="true">"u"</kbd>
                             </button>
                         }
                     })}

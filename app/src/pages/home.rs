@@ -6,7 +6,7 @@ mod running;
 use crate::{
     api::{DatasetsBuild, RunsCreate, TracesGenerate, home_get},
     browser,
-    components::{Icon, Load, Page, counted},
+    components::{Icon, Load, Page, count, margin, value},
 };
 use domain::api::{GetHome, Home};
 use first_steps::FirstSteps;
@@ -16,6 +16,8 @@ use std::time::Duration;
 
 /// How often the page asks again while something runs.
 const REFRESH: Duration = Duration::from_secs(3);
+/// While nothing does, every so many times only: a run may be started elsewhere.
+const IDLE: u32 = 5;
 
 #[component]
 pub fn HomePage() -> impl IntoView {
@@ -27,14 +29,15 @@ pub fn HomePage() -> impl IntoView {
         move || (tick.get(), generate.version().get(), freeze.version().get()),
         |_| home_get(GetHome::default()),
     );
+    let waited = StoredValue::new(0);
     Effect::new(move |_| {
         let timer = set_interval_with_handle(
             move || {
-                let busy = home
-                    .try_get_untracked()
-                    .flatten()
-                    .is_some_and(|home| home.is_ok_and(|home| !home.active.is_empty()));
-                if busy {
+                let known = home.try_get_untracked().flatten();
+                let busy = known.is_some_and(|home| home.is_ok_and(|home| !home.active.is_empty()));
+                waited.update_value(|n| *n += 1);
+                if busy || waited.get_value() >= IDLE {
+                    waited.set_value(0);
                     tick.update(|n| *n += 1);
                 }
             },
@@ -53,7 +56,7 @@ pub fn HomePage() -> impl IntoView {
         browser::remember("anneal-seen", &browser::now().0.to_string());
     });
     view! {
-        <Page title="Home" action=|| view! { <a class="button primary" href="/runs/new"><Icon name="plus"/>"New run"</a> }>
+        <Page title="Home" action=|| view! { <a class="button primary" href="/runs/new"><Icon name="play"/>"Start a run"</a> }>
             <Load from=home let:home>
                 <Glance home seen generate freeze start/>
             </Load>
@@ -70,21 +73,31 @@ fn Glance(
     start: ServerAction<RunsCreate>,
 ) -> impl IntoView {
     let first = home.best.is_none();
-    let quiet = home.active.is_empty() && !first;
     view! {
         <div class="stack loose">
             {first.then(|| view! { <FirstSteps home=home.clone() generate freeze start/> })}
+            {(!first).then(|| view! { <Numbers home=home.clone()/> })}
             {(!home.active.is_empty()).then(|| view! { <Running rows=home.active.clone()/> })}
-            {quiet.then(|| view! { <p class="dim">"Nothing runs right now."</p> })}
             {(!home.failed.is_empty()).then(|| view! { <NeedsYou rows=home.failed.clone()/> })}
             {(!home.finished.is_empty()).then(|| view! { <Finished rows=home.finished.clone() seen/> })}
-            <p class="row dim">
-                <a href="/traces">{counted(home.traces, "trace", "traces")}</a>
-                "·"
-                <a href="/datasets">{counted(home.datasets, "dataset", "datasets")}</a>
-                "·"
-                <a href="/runs">{counted(home.runs, "run", "runs")}</a>
-            </p>
         </div>
+    }
+}
+
+/// The whole in five numbers, each the way to its place.
+#[component]
+fn Numbers(home: Home) -> impl IntoView {
+    let best = home.best.and_then(|run| Some((run.strict?, run.name, run.id)));
+    let running = home.active.len() as u64;
+    view! {
+        <dl class="figures" aria-label="At a glance">
+            <div class:burning={running > 0}><dt>"Under way"</dt><dd><a href="/runs?state=active">{count(running)}</a></dd></div>
+            {best.map(|(strict, name, id)| view! {
+                <div class="best"><dt>"Best strict score"</dt><dd><a href=format!("/runs/{id}")>{value(&strict)}</a><small class="num">{margin(&strict)}</small><p class="clip dim" title=name.clone()>{name.clone()}</p></dd></div>
+            })}
+            <div><dt>"Runs"</dt><dd><a href="/runs">{count(home.runs)}</a></dd></div>
+            <div><dt>"Datasets"</dt><dd><a href="/datasets">{count(home.datasets)}</a></dd></div>
+            <div><dt>"Traces"</dt><dd><a href="/traces">{count(home.traces)}</a></dd></div>
+        </dl>
     }
 }

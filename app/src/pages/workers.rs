@@ -2,7 +2,7 @@
 
 use crate::{
     api::system_get,
-    components::{Empty, Load, Page, Time, bytes},
+    components::{Empty, Icon, Load, Page, Time, bytes},
 };
 use domain::{
     api::{GetSystem, Worker},
@@ -47,8 +47,8 @@ fn WorkerCard(worker: Worker) -> impl IntoView {
         <li class="card">
             <header><h2 class="clip" title=worker.name.clone()>{worker.name.clone()}</h2>
                 {match worker.run {
-                    Some(_) => view! { <span class="badge ember">"Busy"</span> },
-                    None => view! { <span class="badge">"Idle"</span> },
+                    Some(_) => view! { <span class="badge ember"><Icon name="flame"/>"Busy"</span> },
+                    None => view! { <span class="badge"><Icon name="clock"/>"Idle"</span> },
                 }}
             </header>
             <dl class="pairs">

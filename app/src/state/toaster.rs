@@ -3,8 +3,10 @@
 use leptos::prelude::*;
 use std::{fmt, sync::Arc, time::Duration};
 
-/// Long enough to read a sentence and reach the undo.
+/// Long enough to read a sentence.
 const STAY: Duration = Duration::from_secs(8);
+/// Long enough to notice a mistake and reach the undo, by keyboard too.
+const STAY_TO_UNDO: Duration = Duration::from_secs(20);
 
 /// One message.
 #[derive(Clone)]
@@ -50,13 +52,23 @@ impl Toaster {
         self.show(text.into(), false, Some(Arc::new(undo)));
     }
 
+    /// Takes back what was offered last, if it still is.
+    pub fn undo(self) {
+        let last = self.0.with_untracked(|list| list.iter().rev().find(|toast| toast.undo.is_some()).cloned());
+        if let Some(Toast { id, undo: Some(undo), .. }) = last {
+            undo();
+            self.drop(id);
+        }
+    }
+
     pub fn drop(self, id: u32) {
         self.0.update(|list| list.retain(|toast| toast.id != id));
     }
 
     fn show(self, text: String, bad: bool, undo: Option<Arc<dyn Fn() + Send + Sync>>) {
         let id = self.0.with_untracked(|list| list.last().map_or(1, |toast| toast.id + 1));
+        let stay = if undo.is_some() { STAY_TO_UNDO } else { STAY };
         self.0.update(|list| list.push(Toast { id, text, bad, undo }));
-        set_timeout(move || self.drop(id), STAY);
+        set_timeout(move || self.drop(id), stay);
     }
 }

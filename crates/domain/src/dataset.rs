@@ -162,7 +162,7 @@ pub enum Selection {
 pub struct Dataset {
     pub dataset: DatasetRef,
     pub created_at: Micros,
-    /// SHA-256 over the three splits' bytes.
+    /// SHA-256 over the three splits' bytes, each closed by a zero byte.
     pub content_hash: String,
     pub filter: TraceFilter,
     pub selection: Selection,

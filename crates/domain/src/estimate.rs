@@ -28,18 +28,18 @@ const BASE: u64 = 100 << 20;
 pub fn training(model: &ModelConfig, train: &TrainRecipe, sequence: usize) -> Estimate {
     let parameters = model.parameters();
     let (batch, seq) = (train.batch as u64, sequence as u64);
-    let rows = batch * seq;
+    let rows = product(&[batch, seq]);
     let (d, f, heads) = (model.d_model as u64, model.d_ff as u64, model.heads as u64);
     let attention = (model.heads + 2 * model.kv_heads) as u64 * model.head_dim as u64;
     // Kept for backward, per token of a layer: inputs and normed inputs twice, q/k/v with and without rotation,
     // attention output, gate, up, SiLU and their product; per pair of tokens: scores and probabilities.
     let per_token = 6 * d + 2 * attention + 4 * f;
-    let pairs = 2 * batch * heads * seq * seq;
-    let activations_bytes = model.layers as u64 * (rows * per_token + pairs) * F32;
-    let logits_bytes = 3 * rows * model.vocab as u64 * F32;
+    let pairs = product(&[2, batch, heads, seq, seq]);
+    let activations_bytes = product(&[model.layers as u64, product(&[rows, per_token]).saturating_add(pairs), F32]);
+    let logits_bytes = product(&[3, rows, model.vocab as u64, F32]);
     let weights_bytes = parameters * F32;
-    let total_bytes = BASE + 4 * weights_bytes + activations_bytes + logits_bytes;
-    let tokens = train.steps * train.accumulate as u64 * rows;
+    let total_bytes = (BASE + 4 * weights_bytes).saturating_add(activations_bytes).saturating_add(logits_bytes);
+    let tokens = product(&[train.steps, train.accumulate as u64, rows]);
     let attention_flops = 12.0 * (model.layers * model.heads * model.head_dim) as f64 * seq as f64;
     Estimate {
         parameters,
@@ -51,5 +51,39 @@ pub fn training(model: &ModelConfig, train: &TrainRecipe, sequence: usize) -> Es
         logits_bytes,
         total_bytes,
         flops: tokens as f64 * (6.0 * parameters as f64 + attention_flops),
+    }
+}
+
+/// What a recipe may ask for exceeds 64 bits: it is then the largest number, and refused as that.
+fn product(factors: &[u64]) -> u64 {
+    factors.iter().fold(1, |product, factor| product.saturating_mul(*factor))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recipe::ModelRecipe;
+
+    fn estimate(context: usize, batch: usize) -> Estimate {
+        let model = ModelRecipe {
+            d_model: 256,
+            layers: 256,
+            heads: 256,
+            kv_heads: None,
+            head_dim: Some(64),
+            d_ff: None,
+            context,
+            rope_theta: 10_000.0,
+            tie_embeddings: true,
+        };
+        let train = TrainRecipe { steps: 100_000_000, batch, accumulate: 65_536, max_minutes: None };
+        training(&model.config(1_000_000), &train, context)
+    }
+
+    #[test]
+    fn the_largest_recipe_is_not_a_small_one() {
+        let (small, large) = (estimate(8, 1), estimate(131_072, 65_536));
+        assert!(small.total_bytes > small.weights_bytes * 4 && small.total_bytes < 1 << 40);
+        assert_eq!((large.total_bytes, large.tokens), (u64::MAX, u64::MAX));
     }
 }

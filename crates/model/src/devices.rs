@@ -1,7 +1,14 @@
-//! The devices Burn can use here, and opening the one a recipe asks for.
+//! The devices Burn can use here: Flex, the CPU, always, and GPUs by Vulkan where the build and the machine have them. Says
+//! what there is and opens what is named; which device a run gets is decided in `training::device`.
+//!
+//! Asking for GPUs loads their drivers into this process, and a driver may crash or hang it: see `training::probe`.
 
 use burn::tensor::Device;
-use domain::{DeviceChoice, DeviceInfo};
+use domain::DeviceInfo;
+use serde::{Deserialize, Serialize};
+
+#[cfg(feature = "vulkan")]
+mod vulkan;
 
 /// Why a device cannot be had.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -10,7 +17,31 @@ pub enum DeviceError {
     NoVulkan(String),
 }
 
+/// What an adapter says it is, the most promising first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AdapterKind {
+    Discrete,
+    Integrated,
+    Virtual,
+    /// A program on the CPU, slower than Flex on the same CPU.
+    Software,
+}
+
+/// A Vulkan adapter.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Adapter {
+    pub info: DeviceInfo,
+    pub kind: AdapterKind,
+    /// Its number among the adapters of its kind: Burn names an adapter by both.
+    pub number: usize,
+}
+
 /// The CPU.
+pub fn flex() -> (Device, DeviceInfo) {
+    (Device::flex(), flex_info())
+}
+
 pub fn flex_info() -> DeviceInfo {
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
     DeviceInfo { backend: "flex".into(), name: cpu_name(), driver: None, memory_bytes: None, threads: Some(threads) }
@@ -22,67 +53,41 @@ fn cpu_name() -> String {
     model.map_or_else(|| "CPU".to_owned(), |(_, name)| name.trim().to_owned())
 }
 
-/// Every device, the CPU first.
-pub fn list() -> Vec<DeviceInfo> {
-    let mut devices = vec![flex_info()];
-    devices.extend(vulkan::list());
-    devices
-}
-
-/// Opens a device. `auto` takes a Vulkan GPU that is not a software one, else the CPU.
-pub fn open(choice: DeviceChoice) -> Result<(Device, DeviceInfo), DeviceError> {
-    match choice {
-        DeviceChoice::Flex => Ok((Device::flex(), flex_info())),
-        DeviceChoice::Vulkan => vulkan::open(),
-        DeviceChoice::Auto => match vulkan::open() {
-            Ok((device, info)) if !is_software(&info.name) => Ok((device, info)),
-            _ => Ok((Device::flex(), flex_info())),
-        },
+/// Every Vulkan adapter that Burn can open, the most promising first. Loads all Vulkan drivers.
+#[cfg(feature = "vulkan")]
+pub fn adapters() -> Result<Vec<Adapter>, DeviceError> {
+    let adapters = vulkan::adapters();
+    if adapters.is_empty() {
+        return Err(DeviceError::NoVulkan(
+            "no adapter was found (a GPU needs its driver and the Vulkan loader, libvulkan.so.1)".into(),
+        ));
     }
+    Ok(adapters)
 }
 
-/// Software renderers are slower than the CPU path they run on.
-fn is_software(name: &str) -> bool {
-    let name = name.to_lowercase();
-    ["swiftshader", "llvmpipe", "lavapipe"].iter().any(|s| name.contains(s))
+/// Opens an adapter; one that is open already is shared.
+#[cfg(feature = "vulkan")]
+pub fn open(adapter: &Adapter) -> Result<Device, DeviceError> {
+    vulkan::open(adapter).map_err(DeviceError::NoVulkan)
+}
+
+/// The most memory that the adapter's driver lends, in bytes, where it says so. Opens the adapter.
+#[cfg(feature = "vulkan")]
+pub fn memory(adapter: &Adapter) -> Option<u64> {
+    vulkan::memory(adapter)
 }
 
 #[cfg(not(feature = "vulkan"))]
-mod vulkan {
-    use super::{Device, DeviceError, DeviceInfo};
-
-    pub(super) fn list() -> Vec<DeviceInfo> {
-        Vec::new()
-    }
-
-    pub(super) fn open() -> Result<(Device, DeviceInfo), DeviceError> {
-        Err(DeviceError::NoVulkan("this build has no GPU back end".into()))
-    }
+pub fn adapters() -> Result<Vec<Adapter>, DeviceError> {
+    Err(DeviceError::NoVulkan("this build has no GPU back end".into()))
 }
 
-#[cfg(feature = "vulkan")]
-mod vulkan {
-    use super::{Device, DeviceError, DeviceInfo};
-    use burn::tensor::DeviceType;
+#[cfg(not(feature = "vulkan"))]
+pub fn open(_: &Adapter) -> Result<Device, DeviceError> {
+    Err(DeviceError::NoVulkan("this build has no GPU back end".into()))
+}
 
-    fn found() -> Vec<Device> {
-        // Listing panics where the Vulkan loader is missing; that is "none".
-        std::panic::catch_unwind(|| Device::enumerate(DeviceType::Vulkan).into_vec()).unwrap_or_default()
-    }
-
-    fn info(device: &Device) -> Option<DeviceInfo> {
-        let opened = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| format!("{device:?}"))).ok()?;
-        Some(DeviceInfo { backend: "vulkan".into(), name: opened, driver: None, memory_bytes: None, threads: None })
-    }
-
-    pub(super) fn list() -> Vec<DeviceInfo> {
-        found().iter().filter_map(info).collect()
-    }
-
-    pub(super) fn open() -> Result<(Device, DeviceInfo), DeviceError> {
-        let none = || DeviceError::NoVulkan("no adapter was found".into());
-        let device = found().into_iter().next().ok_or_else(none)?;
-        let info = info(&device).ok_or_else(none)?;
-        Ok((device, info))
-    }
+#[cfg(not(feature = "vulkan"))]
+pub fn memory(_: &Adapter) -> Option<u64> {
+    None
 }

@@ -78,28 +78,33 @@ pub fn ids_tensor(rows: &[&[u32]], device: &burn::tensor::Device) -> Tensor<2, I
 }
 
 /// Greedy continuations of several prompts at once, natively: each row's new tokens, without the stop token, and whether
-/// it stopped by itself. Prompts are padded on the left.
+/// it stopped by itself. Prompts are padded on the left; a row ends at the context, however long its neighbours are.
 #[cfg(not(target_family = "wasm"))]
 pub fn greedy_batch(decoder: &Decoder, prompts: &[Vec<u32>], stop: u32, max_new: usize) -> Vec<(Vec<u32>, bool)> {
     let device = decoder.device();
     let longest = prompts.iter().map(Vec::len).max().unwrap_or(0);
-    let capacity = (longest + max_new).min(decoder.config().context);
+    // Positions are counted from a row's own beginning, so a padded row may lie beyond the context's width.
+    let capacity = longest + max_new;
+    let room = |row: usize| max_new.min((decoder.config().context + 1).saturating_sub(prompts[row].len()));
     let pads: Vec<usize> = prompts.iter().map(|p| longest - p.len()).collect();
     let mut cache = KvCache::new(decoder.config(), pads.clone(), capacity, &device);
     let mut rows: Vec<Vec<u32>> =
         prompts.iter().zip(&pads).map(|(p, &pad)| [vec![0; pad], p.clone()].concat()).collect();
     let mut done: Vec<(Vec<u32>, bool)> = vec![(Vec::new(), false); prompts.len()];
     for _ in 0..max_new {
-        if prompts.is_empty() || done.iter().all(|d| d.1) || cache.used() + rows[0].len() > capacity {
+        if done.iter().enumerate().all(|(row, (ids, stopped))| *stopped || ids.len() >= room(row)) {
             break;
         }
         let input: Vec<&[u32]> = rows.iter().map(Vec::as_slice).collect();
         let next = decoder.forward_cached(ids_tensor(&input, &device), &mut cache).argmax(1);
         let next: Vec<u32> = next.into_data().iter::<i64>().map(|id| id as u32).collect();
         for (row, &token) in next.iter().enumerate() {
+            if done[row].1 || done[row].0.len() >= room(row) {
+                continue;
+            }
             if token == stop {
                 done[row].1 = true;
-            } else if !done[row].1 {
+            } else {
                 done[row].0.push(token);
             }
         }

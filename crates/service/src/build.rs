@@ -1,5 +1,5 @@
 //! Building a dataset: select, take each prompt once, split by a seeded order, freeze as three files named by content.
-//! The same traces and request give the same bytes, whenever they were added.
+//! The same traces and request give the same bytes, in whatever order they were added (besides the newest N of `latest`).
 
 use crate::{
     Service,
@@ -56,6 +56,8 @@ impl Service {
             let (keys, after) = rest.split_at(size);
             rest = after;
             objects.push(self.write_split(keys, &mut writing).await?);
+            // Where a split ends is content, too: the same lines cut elsewhere are another dataset.
+            writing.hash.update([0]);
         }
         let mut stats = writing.stats();
         [stats.train, stats.val, stats.test] = sizes.map(|n| n as u32);
@@ -86,7 +88,7 @@ impl Service {
         })
     }
 
-    /// The keys of the traces taken, in the seeded order that splits them; each prompt once (the newest).
+    /// The keys of the traces taken, in the seeded order that splits them; each prompt once.
     async fn choose(
         &self,
         filter: &TraceFilter,
@@ -100,7 +102,7 @@ impl Service {
             family: filter.family.map(|f| f.key().to_owned()),
             category: filter.category.clone(),
         };
-        let mut found: BTreeMap<[u8; 32], i64> = BTreeMap::new();
+        let mut found: BTreeMap<[u8; 32], Vec<i64>> = BTreeMap::new();
         let (mut newest, mut duplicates, mut before) = (Vec::new(), 0, i64::MAX);
         loop {
             let part = self.store().trace_prompts(&query, before, PART).await.map_err(internal)?;
@@ -110,9 +112,12 @@ impl Service {
                 let place: [u8; 32] =
                     Sha256::new().chain_update(seed.to_le_bytes()).chain_update(prompt.as_bytes()).finalize().into();
                 match found.entry(place) {
-                    Entry::Occupied(_) => duplicates += 1,
+                    Entry::Occupied(mut there) => {
+                        there.get_mut().push(key);
+                        duplicates += 1;
+                    }
                     Entry::Vacant(free) => {
-                        free.insert(key);
+                        free.insert(vec![key]);
                         newest.push(place);
                     }
                 }
@@ -131,7 +136,31 @@ impl Service {
                 found.remove(place);
             }
         }
-        Ok(Chosen { keys: found.into_values().collect(), duplicates })
+        Ok(Chosen { keys: self.one_each(found.into_values().collect()).await?, duplicates })
+    }
+
+    /// One key of each group of traces with the same prompt: the one whose content has the smallest hash, so that no order
+    /// of arrival decides.
+    async fn one_each(&self, groups: Vec<Vec<i64>>) -> Result<Vec<i64>, ApiError> {
+        let mut best: Vec<(Option<[u8; 32]>, i64)> = groups.iter().map(|keys| (None, keys[0])).collect();
+        let doubles: Vec<(usize, i64)> = groups
+            .iter()
+            .enumerate()
+            .filter(|(_, keys)| keys.len() > 1)
+            .flat_map(|(group, keys)| keys.iter().map(move |key| (group, *key)))
+            .collect();
+        for part in doubles.chunks(PART as usize) {
+            let keys: Vec<i64> = part.iter().map(|(_, key)| *key).collect();
+            let contents = self.store().trace_contents(&keys).await.map_err(internal)?;
+            for ((group, key), content) in part.iter().zip(contents) {
+                let hash: [u8; 32] = Sha256::digest(content).into();
+                let best = &mut best[*group];
+                if best.0.is_none_or(|smallest| hash < smallest) {
+                    *best = (Some(hash), *key);
+                }
+            }
+        }
+        Ok(best.into_iter().map(|(_, key)| key).collect())
     }
 
     async fn write_split(&self, keys: &[i64], writing: &mut Writing) -> Result<String, ApiError> {

@@ -23,7 +23,7 @@ pub struct ServiceConfig {
 pub struct OpenError(#[from] StorageError);
 
 pub(crate) struct Inner {
-    pub(crate) store: Store,
+    pub(crate) store: Arc<dyn Store>,
     watches: Mutex<HashMap<RunId, watch::Sender<u64>>>,
     pub(crate) queue: Notify,
 }
@@ -31,7 +31,7 @@ pub(crate) struct Inner {
 impl Service {
     /// Opens (or makes) the data directory: takes its lock, runs migrations, puts runs of a dead server back into the queue.
     pub async fn open(config: ServiceConfig) -> Result<Self, OpenError> {
-        let store = Store::open(&config.data_dir).await?;
+        let store = storage::open(&config.data_dir).await?;
         // The directory's lock proves that no other server holds these runs.
         let ended = storage::Ended::Released("the server was stopped".to_owned());
         store.end_expired(None, Micros::now(), &ended).await?;
@@ -44,8 +44,8 @@ impl Service {
         self.inner.store.directory()
     }
 
-    pub(crate) fn store(&self) -> &Store {
-        &self.inner.store
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.inner.store
     }
 
     /// Wakes up whenever the run has new events; the value is the last event's number. Ask `events_after` then.

@@ -34,8 +34,7 @@ pub fn resolve(text: &str) -> &str {
 /// Reads YAML, with `overrides` (dotted key → YAML value) over it. All errors at once, each with its key.
 pub fn parse(yaml: &str, overrides: &BTreeMap<String, String>) -> Result<Recipe, Vec<FieldError>> {
     let error = |path: &str, message: String| vec![FieldError { path: path.to_owned(), message }];
-    let tree: Value =
-        serde_saphyr::from_str(yaml).map_err(|e| error("recipe", format!("not YAML: {}", first_line(&e))))?;
+    let tree = value(yaml).map_err(|e| error("recipe", format!("not YAML: {}", first_line(&e))))?;
     let Value::Object(mut tree) = tree else {
         return Err(error("recipe", "expected keys such as name, model, tokenizer and train".into()));
     };
@@ -72,6 +71,12 @@ pub fn hash(recipe: &Recipe) -> String {
     Sha256::digest(json).iter().map(|b| format!("{b:02x}")).collect()
 }
 
+/// NaN and infinity, which JSON lacks, come out as texts, to be complained about beside their keys.
+fn value(yaml: &str) -> Result<Value, serde_saphyr::Error> {
+    let policy = serde_saphyr::options::NonFiniteFloatPolicy::AsString;
+    serde_saphyr::from_str_with_options(yaml, serde_saphyr::options! { non_finite_float_policy: policy })
+}
+
 fn first_line(error: &impl ToString) -> String {
     error.to_string().lines().next().unwrap_or_default().to_owned()
 }
@@ -94,7 +99,7 @@ fn set(tree: &mut Map<String, Value>, path: &str, text: &str) -> Result<(), Stri
     let value = if path == "name" {
         Value::String(text.to_owned())
     } else {
-        serde_saphyr::from_str(text).map_err(|e| format!("{text:?} is not a value: {}", first_line(&e)))?
+        value(text).map_err(|e| format!("{text:?} is not a value: {}", first_line(&e)))?
     };
     place.insert(key.to_owned(), value);
     Ok(())
@@ -138,7 +143,18 @@ fn explain(section: &str, message: &str) -> FieldError {
     }
     FieldError {
         path: if section.is_empty() { "recipe".to_owned() } else { section.to_owned() },
-        message: message.to_owned(),
+        message: plain(message),
+    }
+}
+
+/// serde's complaint about a number, without the names of Rust's types.
+fn plain(message: &str) -> String {
+    let rest = message.strip_prefix("invalid type: ").or_else(|| message.strip_prefix("invalid value: "));
+    let (found, wanted) = rest.and_then(|rest| rest.rsplit_once(", expected ")).unwrap_or((message, ""));
+    match wanted {
+        "f64" => format!("must be a number, not {found}"),
+        "u64" | "usize" => format!("must be a whole number from 0 on, not {found}"),
+        _ => message.to_owned(),
     }
 }
 
@@ -264,9 +280,12 @@ mod tests {
         }
         for value in [".nan", "NaN", "-1", ".inf"] {
             let found = errors(smoke, &[("optimizer.learning_rate", value)]);
-            assert!(found.starts_with("optimizer.learning_rate: "), "{value}: {found}");
+            assert!(found.starts_with("optimizer.learning_rate: must be a number"), "{value}: {found}");
         }
-        assert!(errors(smoke, &[("train.steps", "many")]).starts_with("train.steps: invalid type"));
+        for value in ["many", "-1", "1.5", ".nan"] {
+            let found = errors(smoke, &[("train.steps", value)]);
+            assert!(found.starts_with("train.steps: must be a whole number"), "{value}: {found}");
+        }
         assert!(errors("- a", &[]).starts_with("recipe: expected keys"));
         assert!(errors("a: [", &[]).starts_with("recipe: not YAML"));
     }

@@ -13,6 +13,8 @@ use storage::TraceQuery;
 
 /// Traces written in one transaction.
 const BATCH: usize = 2_000;
+/// Bytes of a file after which they are written however few they are: a trace may have 20 million characters.
+const BATCH_BYTES: usize = 8 << 20;
 /// Refused lines told one by one.
 const PROBLEMS: usize = 100;
 
@@ -93,12 +95,13 @@ impl Service {
     {
         let source: String = source.chars().take(200).collect();
         let mut report = ImportReport { source, ..Default::default() };
-        let (mut lines, mut batch, mut last) = (Lines::new(), Vec::new(), 0);
+        let (mut lines, mut batch, mut last, mut bytes) = (Lines::new(), Vec::new(), 0, 0);
         let mut stream = std::pin::pin!(stream);
         let mut broken = None;
         while let Some(chunk) = stream.next().await {
             match chunk {
                 Ok(chunk) => {
+                    bytes += chunk.len();
                     for line in lines.push(&chunk) {
                         last = line.number;
                         sort(line, &mut batch, &mut report);
@@ -109,7 +112,8 @@ impl Service {
                     break;
                 }
             }
-            if batch.len() >= BATCH {
+            if batch.len() >= BATCH || bytes >= BATCH_BYTES {
+                bytes = 0;
                 self.add(std::mem::take(&mut batch), &mut report).await?;
             }
         }
@@ -136,7 +140,12 @@ impl Service {
         }
         let traces: Vec<(TraceId, NewTrace)> =
             batch.into_iter().map(|t| (TraceId::from_u128(uuid::Uuid::now_v7().as_u128()), t)).collect();
-        self.store().insert_traces(&report.source, Micros::now(), &traces).await.map_err(internal)?;
+        let inserted = self.store().insert_traces(&report.source, Micros::now(), &traces).await;
+        inserted.map_err(|error| {
+            let mut error = internal(error);
+            error.message += &format!(" {} traces were added before.", report.added);
+            error
+        })?;
         report.added += traces.len() as u64;
         Ok(())
     }

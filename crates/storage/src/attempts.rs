@@ -1,10 +1,15 @@
 //! Leases: claim, heartbeat, and the ways an attempt ends. Each is one transaction of the one writer, so that two workers
 //! never get the same run.
 
-use crate::{Reported, Result, StorageError, Store, events, report::Live};
+use crate::{
+    Reported, Result, SqliteStore, StorageError, events,
+    report::{self, Live},
+    store::AttemptStore,
+};
+use async_trait::async_trait;
 use domain::{
-    DatasetRef, Micros, Recipe, RunId, RunState, WorkerId,
-    event::ExportedFile,
+    DatasetRef, Micros, Recipe, RunId, RunState, TrainEvent, WorkerId,
+    event::{ExportedFile, LogStream},
     run::{MAX_ATTEMPTS, RunChange},
 };
 use sqlx::SqliteConnection;
@@ -32,9 +37,9 @@ pub enum Ended {
 /// Lines of the log in the reason of a failure.
 const LAST_LINES: u32 = 10;
 
-impl Store {
-    /// Leases the run that has waited longest.
-    pub async fn claim(&self, worker: WorkerId, at: Micros, lease_until: Micros) -> Result<Option<Claimed>> {
+#[async_trait]
+impl AttemptStore for SqliteStore {
+    async fn claim(&self, worker: WorkerId, at: Micros, lease_until: Micros) -> Result<Option<Claimed>> {
         let mut tx = self.begin().await?;
         let next: Option<(String, String, String, String)> = sqlx::query_as(
             "SELECT id, name, dataset, recipe FROM runs WHERE state = 'queued' ORDER BY queued_at, key LIMIT 1",
@@ -73,8 +78,7 @@ impl Store {
         }))
     }
 
-    /// Extends the lease; gives the state, which says whether to stop.
-    pub async fn heartbeat(&self, run: RunId, fence: u32, at: Micros, lease_until: Micros) -> Result<RunState> {
+    async fn heartbeat(&self, run: RunId, fence: u32, at: Micros, lease_until: Micros) -> Result<RunState> {
         let mut tx = self.begin().await?;
         let state: Option<String> = sqlx::query_scalar(
             "UPDATE runs SET lease_until = $3 WHERE id = $1 AND fence = $2
@@ -95,8 +99,28 @@ impl Store {
         state.parse().map_err(StorageError::unreadable("run state"))
     }
 
-    /// Ends an attempt whose child is gone. One that has ended already is left as it is.
-    pub async fn end_attempt(&self, run: RunId, fence: u32, at: Micros, ended: Ended) -> Result<Reported> {
+    async fn report(
+        &self,
+        run: RunId,
+        fence: u32,
+        times: (Micros, Micros),
+        extractor: &str,
+        events: &[TrainEvent],
+    ) -> Result<Reported> {
+        report::report(self, run, fence, times, extractor, events).await
+    }
+
+    async fn append_log(
+        &self,
+        run: RunId,
+        fence: u32,
+        times: (Micros, Micros),
+        lines: &[(LogStream, String, bool)],
+    ) -> Result<Reported> {
+        events::append_log(self, run, fence, times, lines).await
+    }
+
+    async fn end_attempt(&self, run: RunId, fence: u32, at: Micros, ended: Ended) -> Result<Reported> {
         let mut tx = self.begin().await?;
         let mut live = Live::load(&mut tx, run).await?;
         if live.fence != fence {
@@ -109,8 +133,7 @@ impl Store {
         Ok(Reported { state: live.state, last_seq: live.last_seq })
     }
 
-    /// Ends the attempts of all runs whose lease ran out before `at` (`None`: of all that are held).
-    pub async fn end_expired(&self, before: Option<Micros>, at: Micros, ended: &Ended) -> Result<Vec<(RunId, u64)>> {
+    async fn end_expired(&self, before: Option<Micros>, at: Micros, ended: &Ended) -> Result<Vec<(RunId, u64)>> {
         let mut tx = self.begin().await?;
         let ids: Vec<String> = sqlx::query_scalar(
             "SELECT id FROM runs WHERE state IN ('leased', 'running', 'evaluating', 'cancelling')
@@ -129,8 +152,7 @@ impl Store {
         Ok(runs)
     }
 
-    /// Names the exported files of a run; they are objects already.
-    pub async fn insert_run_files(&self, run: RunId, fence: u32, files: &[ExportedFile]) -> Result<()> {
+    async fn insert_run_files(&self, run: RunId, fence: u32, files: &[ExportedFile]) -> Result<()> {
         let mut tx = self.begin().await?;
         let live = Live::load(&mut tx, run).await?;
         if live.fence != fence {

@@ -1,6 +1,7 @@
 //! Datasets: the manifest in a row, the three splits as objects.
 
-use crate::{Result, StorageError, Store};
+use crate::{Result, SqliteStore, StorageError, store::DatasetStore};
+use async_trait::async_trait;
 use domain::{DatasetRef, SplitName, dataset::Dataset};
 use sqlx::{Row, sqlite::SqliteRow};
 
@@ -26,9 +27,9 @@ impl StoredDataset {
 
 const COLUMNS: &str = "SELECT manifest, train_object, val_object, test_object FROM datasets";
 
-impl Store {
-    /// Keeps a dataset. The same content under the same name gives the one that is there; other content is a conflict.
-    pub async fn insert_dataset(&self, new: &StoredDataset) -> Result<StoredDataset> {
+#[async_trait]
+impl DatasetStore for SqliteStore {
+    async fn insert_dataset(&self, new: &StoredDataset) -> Result<StoredDataset> {
         let dataset = &new.dataset;
         let manifest = serde_json::to_string(dataset).map_err(StorageError::unreadable("dataset"))?;
         let mut tx = self.begin().await?;
@@ -60,7 +61,7 @@ impl Store {
         }
     }
 
-    pub async fn dataset(&self, dataset: &DatasetRef) -> Result<StoredDataset> {
+    async fn dataset(&self, dataset: &DatasetRef) -> Result<StoredDataset> {
         let sql = select(" WHERE name = $1 AND version = $2");
         let row = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(dataset.name.as_str())
@@ -70,21 +71,19 @@ impl Store {
         read(&row.ok_or(StorageError::NotFound)?)
     }
 
-    /// Newest first; `search` is a part of the name.
-    pub async fn list_datasets(&self, search: &str) -> Result<Vec<StoredDataset>> {
+    async fn list_datasets(&self, search: &str) -> Result<Vec<StoredDataset>> {
         let sql = select(" WHERE instr(lower(name), lower($1)) > 0 OR $1 = '' ORDER BY key DESC");
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(search).fetch_all(self.read()).await?;
         rows.iter().map(read).collect()
     }
 
-    /// All versions of a name, newest first.
-    pub async fn dataset_versions(&self, name: &str) -> Result<Vec<StoredDataset>> {
+    async fn dataset_versions(&self, name: &str) -> Result<Vec<StoredDataset>> {
         let sql = select(" WHERE name = $1 ORDER BY version DESC");
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(name).fetch_all(self.read()).await?;
         rows.iter().map(read).collect()
     }
 
-    pub async fn count_datasets(&self) -> Result<u64> {
+    async fn count_datasets(&self) -> Result<u64> {
         let count: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM datasets").fetch_one(self.read()).await?;
         Ok(count as u64)
     }

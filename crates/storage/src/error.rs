@@ -30,10 +30,23 @@ pub enum StorageError {
     /// A stored value does not read back: a bug or a damaged file.
     #[error("stored {what} is unreadable: {why}")]
     Unreadable { what: &'static str, why: String },
+    /// Boxed, because no caller may know which database it was.
     #[error("the database failed: {0}")]
-    Sql(#[from] sqlx::Error),
+    Database(Box<dyn std::error::Error + Send + Sync>),
     #[error("the database cannot be migrated: {0}")]
-    Migrate(#[from] sqlx::migrate::MigrateError),
+    Migration(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<sqlx::Error> for StorageError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(Box::new(error))
+    }
+}
+
+impl From<sqlx::migrate::MigrateError> for StorageError {
+    fn from(error: sqlx::migrate::MigrateError) -> Self {
+        Self::Migration(Box::new(error))
+    }
 }
 
 impl StorageError {

@@ -1,12 +1,13 @@
 //! Predictions of a run, and the finished runs that have a score.
 
-use crate::{LeaderboardEntry, Result, StorageError, Store};
+use crate::{LeaderboardEntry, Result, SqliteStore, StorageError, place, store::EvaluationStore};
+use async_trait::async_trait;
 use domain::{Micros, Prediction, RunId};
 use sqlx::Row;
 
-impl Store {
-    /// Predictions in order, and how many match; `strict` filters by the strict verdict.
-    pub async fn predictions(
+#[async_trait]
+impl EvaluationStore for SqliteStore {
+    async fn predictions(
         &self,
         run: RunId,
         strict: Option<bool>,
@@ -24,15 +25,14 @@ impl Store {
         .bind(key)
         .bind(strict)
         .bind(limit)
-        .bind(offset as i64)
+        .bind(place(offset))
         .fetch_all(&mut *tx)
         .await?;
         let read = |text: &String| serde_json::from_str(text).map_err(StorageError::unreadable("prediction"));
         Ok((contents.iter().map(read).collect::<Result<_>>()?, matching))
     }
 
-    /// Finished runs with predictions, best strict share first; empty texts do not filter.
-    pub async fn leaderboard(&self, dataset: &str, search: &str, limit: u32) -> Result<Vec<LeaderboardEntry>> {
+    async fn leaderboard(&self, dataset: &str, search: &str, limit: u32) -> Result<Vec<LeaderboardEntry>> {
         let rows = sqlx::query(
             "SELECT id, name, dataset, dataset_hash, extractor, parameters, evaluated, strict, flexible, finished_at
              FROM runs WHERE state = 'done' AND evaluated > 0 AND ($1 = '' OR dataset = $1)

@@ -1,6 +1,7 @@
 //! A run's events, log and samples, in the order of their shared sequence.
 
-use crate::{Result, StorageError, Store, points, report::Live};
+use crate::{Reported, Result, SqliteStore, StorageError, place, points, report::Live, store::EventStore};
+use async_trait::async_trait;
 use domain::{
     Micros, Prediction, RunId,
     api::{AlarmRow, CheckpointRow, Sample},
@@ -11,13 +12,13 @@ use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection, sqlite::SqliteRow};
 /// Rows of one INSERT of log lines: 6 values each.
 const LOG_ROWS: usize = 500;
 
-impl Store {
-    /// Up to `limit` events after `seq`, in order.
-    pub async fn events_after(&self, run: RunId, seq: u64, limit: u32) -> Result<Vec<RunEvent>> {
+#[async_trait]
+impl EventStore for SqliteStore {
+    async fn events_after(&self, run: RunId, seq: u64, limit: u32) -> Result<Vec<RunEvent>> {
         // One snapshot for the three tables: a write between them would leave a hole.
         let mut tx = self.read().begin().await?;
         let (key, _) = self.run_key_and_step(&mut tx, run).await?;
-        let (seq, limit) = (seq as i64, i64::from(limit));
+        let (seq, limit) = (place(seq), i64::from(limit));
         let mut events = Vec::new();
         let rows =
             sqlx::query("SELECT seq, at, content FROM run_events WHERE run = $1 AND seq > $2 ORDER BY seq LIMIT $3");
@@ -49,34 +50,7 @@ impl Store {
         Ok(events)
     }
 
-    /// Adds log lines of the attempt that holds, or held last, the run. Gives the last event's number.
-    pub async fn append_log(
-        &self,
-        run: RunId,
-        fence: u32,
-        (at, lease_until): (Micros, Micros),
-        lines: &[(LogStream, String, bool)],
-    ) -> Result<crate::Reported> {
-        let mut tx = self.begin().await?;
-        let live = Live::load(&mut tx, run).await?;
-        // The last lines come after the attempt's end; another attempt's fence still shuts them out.
-        if live.fence != fence {
-            return Err(StorageError::StaleFence { run, fence });
-        }
-        insert_log(&mut tx, live.key, at, live.last_seq + 1, lines).await?;
-        let last_seq = live.last_seq + lines.len() as u64;
-        sqlx::query("UPDATE runs SET last_seq = $2, lease_until = CASE WHEN lease_until IS NULL THEN NULL ELSE $3 END WHERE key = $1")
-            .bind(live.key)
-            .bind(last_seq as i64)
-            .bind(lease_until.0)
-            .execute(&mut *tx)
-            .await?;
-        tx.commit().await?;
-        Ok(crate::Reported { state: live.state, last_seq })
-    }
-
-    /// Log lines after `seq`, or the last ones when it is 0.
-    pub async fn log_lines(&self, run: RunId, after: u64, limit: u32) -> Result<Vec<LogLine>> {
+    async fn log_lines(&self, run: RunId, after: u64, limit: u32) -> Result<Vec<LogLine>> {
         let mut tx = self.read().begin().await?;
         let (key, _) = self.run_key_and_step(&mut tx, run).await?;
         let rows = if after == 0 {
@@ -86,13 +60,12 @@ impl Store {
             rows
         } else {
             let rows = sqlx::query("SELECT * FROM log_lines WHERE run = $1 AND seq > $2 ORDER BY seq LIMIT $3");
-            rows.bind(key).bind(after as i64).bind(limit).fetch_all(&mut *tx).await?
+            rows.bind(key).bind(place(after)).bind(limit).fetch_all(&mut *tx).await?
         };
         rows.iter().map(log_line).collect()
     }
 
-    /// The last samples, newest last.
-    pub async fn samples(&self, run: RunId, limit: u32) -> Result<Vec<Sample>> {
+    async fn samples(&self, run: RunId, limit: u32) -> Result<Vec<Sample>> {
         let mut samples = Vec::new();
         for (at, kind) in self.last_events(run, "sample", limit).await? {
             if let RunEventKind::Sample { step, prompt, expected, text } = kind {
@@ -102,7 +75,7 @@ impl Store {
         Ok(samples)
     }
 
-    pub async fn checkpoints(&self, run: RunId, limit: u32) -> Result<Vec<CheckpointRow>> {
+    async fn checkpoints(&self, run: RunId, limit: u32) -> Result<Vec<CheckpointRow>> {
         let mut checkpoints = Vec::new();
         for (at, kind) in self.last_events(run, "checkpoint", limit).await? {
             if let RunEventKind::Checkpoint { step, best, bytes } = kind {
@@ -112,7 +85,7 @@ impl Store {
         Ok(checkpoints)
     }
 
-    pub async fn alarms(&self, run: RunId, limit: u32) -> Result<Vec<AlarmRow>> {
+    async fn alarms(&self, run: RunId, limit: u32) -> Result<Vec<AlarmRow>> {
         let mut alarms = Vec::new();
         for (at, kind) in self.last_events(run, "alarm", limit).await? {
             if let RunEventKind::Alarm { step, message } = kind {
@@ -121,7 +94,9 @@ impl Store {
         }
         Ok(alarms)
     }
+}
 
+impl SqliteStore {
     async fn last_events(&self, run: RunId, kind: &str, limit: u32) -> Result<Vec<(Micros, RunEventKind)>> {
         let mut tx = self.read().begin().await?;
         let (key, _) = self.run_key_and_step(&mut tx, run).await?;
@@ -134,6 +109,32 @@ impl Store {
                 .await?;
         rows.iter().rev().map(|row| Ok((Micros(row.try_get("at")?), content(row)?))).collect()
     }
+}
+
+/// [`crate::AttemptStore::append_log`].
+pub(crate) async fn append_log(
+    store: &SqliteStore,
+    run: RunId,
+    fence: u32,
+    (at, lease_until): (Micros, Micros),
+    lines: &[(LogStream, String, bool)],
+) -> Result<Reported> {
+    let mut tx = store.begin().await?;
+    let live = Live::load(&mut tx, run).await?;
+    // The last lines come after the attempt's end; another attempt's fence still shuts them out.
+    if live.fence != fence {
+        return Err(StorageError::StaleFence { run, fence });
+    }
+    insert_log(&mut tx, live.key, at, live.last_seq + 1, lines).await?;
+    let last_seq = live.last_seq + lines.len() as u64;
+    sqlx::query("UPDATE runs SET last_seq = $2, lease_until = CASE WHEN lease_until IS NULL THEN NULL ELSE $3 END WHERE key = $1")
+        .bind(live.key)
+        .bind(last_seq as i64)
+        .bind(lease_until.0)
+        .execute(&mut *tx)
+        .await?;
+    tx.commit().await?;
+    Ok(Reported { state: live.state, last_seq })
 }
 
 pub(crate) async fn insert(

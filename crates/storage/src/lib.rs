@@ -1,5 +1,6 @@
-//! SQL and objects: everything Anneal keeps in its data directory. One method is one transaction; answers are domain types
-//! or the plain structs of `records`. No rule of the product lives here, besides asking `domain::run` what may follow.
+//! SQL and objects: everything Anneal keeps in its data directory. The traits of `store` are the contract, the other files
+//! keep it on SQLite; answers are domain types or the plain structs of `records`. No rule of the product lives here, besides
+//! asking `domain::run` what may follow.
 
 mod attempts;
 mod datasets;
@@ -16,6 +17,7 @@ mod report;
 mod runs;
 mod seed;
 mod series;
+mod store;
 mod traces;
 mod workers;
 
@@ -23,10 +25,18 @@ pub use attempts::{Claimed, Ended};
 pub use datasets::StoredDataset;
 pub use error::StorageError;
 pub use objects::{ObjectWriter, Objects};
-pub use open::Store;
+pub use open::{SqliteStore, open};
 pub use pyramid::StepPoint;
 pub use records::{LeaderboardEntry, NewRun, RunOrder, RunQuery, RunRecord, RunTexts, TraceQuery};
 pub use report::Reported;
+pub use store::{
+    AttemptStore, DatasetStore, EvaluationStore, EventStore, RunStore, SeriesStore, Store, TraceStore, WorkerStore,
+};
 
 /// A storage result.
 pub type Result<T, E = StorageError> = std::result::Result<T, E>;
+
+/// A place in a list as SQL has it. Nothing lies beyond the largest, so it stands for all above.
+fn place(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

@@ -1,6 +1,7 @@
 //! Opening a data directory: lock, schema check, migrations, connections.
 
-use crate::{Objects, Result, StorageError, lock::DirectoryLock};
+use crate::{Objects, Result, StorageError, Store, lock::DirectoryLock};
+use async_trait::async_trait;
 use sqlx::{
     Sqlite, SqlitePool, Transaction,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
@@ -16,19 +17,23 @@ static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/sq
 /// Readers beside the one writer: more than two cores' worth of pages waiting on the disk at once.
 const READERS: u32 = 4;
 
-/// The data directory on embedded SQLite. Cheap to clone.
-#[derive(Clone)]
-pub struct Store {
+/// Opens a data directory, making what is missing. Fails when another process has it or a newer schema wrote it.
+pub async fn open(directory: &Path) -> Result<Arc<dyn Store>> {
+    Ok(Arc::new(SqliteStore::open(directory).await?))
+}
+
+/// The data directory on embedded SQLite.
+pub struct SqliteStore {
     directory: PathBuf,
     /// One connection: SQLite has one writer anyway, and a queue in the pool is fairer than its busy loop.
     write: SqlitePool,
     read: SqlitePool,
     objects: Objects,
-    _lock: Arc<DirectoryLock>,
+    _lock: DirectoryLock,
 }
 
-impl Store {
-    /// Opens the directory, making what is missing. Fails when another process has it or a newer schema wrote it.
+impl SqliteStore {
+    /// As [`open`].
     pub async fn open(directory: &Path) -> Result<Self> {
         std::fs::create_dir_all(directory).map_err(StorageError::io(directory))?;
         let directory = directory.canonicalize().map_err(StorageError::io(directory))?;
@@ -55,25 +60,7 @@ impl Store {
         MIGRATIONS.run(&write).await?;
         let read = SqlitePoolOptions::new().max_connections(READERS).idle_timeout(None).max_lifetime(None);
         let read = read.connect_with(options.create_if_missing(false).read_only(true)).await?;
-        Ok(Self { directory, write, read, objects, _lock: Arc::new(lock) })
-    }
-
-    pub fn directory(&self) -> &Path {
-        &self.directory
-    }
-
-    pub fn objects(&self) -> &Objects {
-        &self.objects
-    }
-
-    /// The run's own folder; made when the run is claimed.
-    pub fn work_dir(&self, run: domain::RunId) -> PathBuf {
-        self.directory.join("runs").join(run.to_string())
-    }
-
-    /// Bytes free for us on the directory's disk.
-    pub fn disk_free(&self) -> Option<u64> {
-        fs4::available_space(&self.directory).ok()
+        Ok(Self { directory, write, read, objects, _lock: lock })
     }
 
     pub(crate) fn read(&self) -> &SqlitePool {
@@ -83,9 +70,20 @@ impl Store {
     pub(crate) async fn begin(&self) -> Result<Transaction<'static, Sqlite>> {
         Ok(self.write.begin_with("BEGIN IMMEDIATE").await?)
     }
+}
 
-    /// Ends all connections, so that the write-ahead log is folded into the database file.
-    pub async fn close(&self) {
+#[async_trait]
+impl Store for SqliteStore {
+    fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    fn objects(&self) -> &Objects {
+        &self.objects
+    }
+
+    /// Folds the write-ahead log into the database file, too.
+    async fn close(&self) {
         self.read.close().await;
         self.write.close().await;
     }

@@ -1,6 +1,6 @@
 //! What a training child says becomes rows: one transaction a batch, under the fence of its attempt.
 
-use crate::{Result, StepPoint, StorageError, Store, events, points};
+use crate::{Result, SqliteStore, StepPoint, StorageError, events, points};
 use domain::{
     DeviceInfo, Micros, RunId, RunState, TrainEvent,
     event::{LogStream, RunEventKind},
@@ -51,68 +51,62 @@ pub(crate) struct Live {
     outcome: Option<String>,
 }
 
-impl Store {
-    /// Applies the events of an attempt and extends its lease. `extractor` is the version of what judged its predictions.
-    pub async fn report(
-        &self,
-        run: RunId,
-        fence: u32,
-        (at, lease_until): (Micros, Micros),
-        extractor: &str,
-        events: &[TrainEvent],
-    ) -> Result<Reported> {
-        let mut tx = self.begin().await?;
-        let mut live = Live::load(&mut tx, run).await?;
-        if live.fence != fence || !live.state.is_held() {
-            return Err(StorageError::StaleFence { run, fence });
-        }
-        let mut points = Vec::new();
-        let mut predicted = false;
-        for event in events {
-            match event {
-                TrainEvent::Step { step, loss, learning_rate, grad_norm, tokens_per_sec, memory_bytes, tokens } => {
-                    let point = StepPoint {
-                        step: *step,
-                        loss: *loss,
-                        learning_rate: *learning_rate,
-                        grad_norm: *grad_norm,
-                        tokens_per_sec: *tokens_per_sec,
-                        memory_bytes: *memory_bytes,
-                        tokens: *tokens,
-                    };
-                    if *step <= live.step || point.values().iter().any(|v| !v.is_finite()) {
-                        // Said twice, or no number a chart could show: an alarm or a failure says the rest.
-                        tracing::warn!(%run, step, loss, "a step's figures were left out");
-                        continue;
-                    }
-                    live.last_seq += 1;
-                    points.push((live.last_seq, point));
-                    live.step_done(&point, at);
+/// [`crate::AttemptStore::report`].
+pub(crate) async fn report(
+    store: &SqliteStore,
+    run: RunId,
+    fence: u32,
+    (at, lease_until): (Micros, Micros),
+    extractor: &str,
+    events: &[TrainEvent],
+) -> Result<Reported> {
+    let mut tx = store.begin().await?;
+    let mut live = Live::load(&mut tx, run).await?;
+    if live.fence != fence || !live.state.is_held() {
+        return Err(StorageError::StaleFence { run, fence });
+    }
+    let mut points = Vec::new();
+    let mut predicted = false;
+    for event in events {
+        match event {
+            TrainEvent::Step { step, loss, learning_rate, grad_norm, tokens_per_sec, memory_bytes, tokens } => {
+                let point = StepPoint {
+                    step: *step,
+                    loss: *loss,
+                    learning_rate: *learning_rate,
+                    grad_norm: *grad_norm,
+                    tokens_per_sec: *tokens_per_sec,
+                    memory_bytes: *memory_bytes,
+                    tokens: *tokens,
+                };
+                if *step <= live.step || point.values().iter().any(|v| !v.is_finite()) {
+                    // Said twice, or no number a chart could show: an alarm or a failure says the rest.
+                    tracing::warn!(%run, step, loss, "a step's figures were left out");
+                    continue;
                 }
-                other => {
-                    points::insert(&mut tx, live.key, at, &std::mem::take(&mut points)).await?;
-                    predicted |= matches!(other, TrainEvent::Predicted(_));
-                    live.apply(&mut tx, other, at).await?;
-                }
+                live.last_seq += 1;
+                points.push((live.last_seq, point));
+                live.step_done(&point, at);
+            }
+            other => {
+                points::insert(&mut tx, live.key, at, &std::mem::take(&mut points)).await?;
+                predicted |= matches!(other, TrainEvent::Predicted(_));
+                live.apply(&mut tx, other, at).await?;
             }
         }
-        points::insert(&mut tx, live.key, at, &points).await?;
-        if predicted {
-            let done = events::count_predictions(&mut tx, live.key, extractor).await?;
-            let progress = RunEventKind::EvaluationProgress { done, items: live.evaluation_items };
-            live.event(&mut tx, at, &progress).await?;
-        }
-        let lease = live.state.is_held().then_some(lease_until.0);
-        sqlx::query("UPDATE runs SET lease_until = $2 WHERE key = $1")
-            .bind(live.key)
-            .bind(lease)
-            .execute(&mut *tx)
-            .await?;
-        live.end_attempt(&mut tx, at).await?;
-        live.save(&mut tx).await?;
-        tx.commit().await?;
-        Ok(Reported { state: live.state, last_seq: live.last_seq })
     }
+    points::insert(&mut tx, live.key, at, &points).await?;
+    if predicted {
+        let done = events::count_predictions(&mut tx, live.key, extractor).await?;
+        let progress = RunEventKind::EvaluationProgress { done, items: live.evaluation_items };
+        live.event(&mut tx, at, &progress).await?;
+    }
+    let lease = live.state.is_held().then_some(lease_until.0);
+    sqlx::query("UPDATE runs SET lease_until = $2 WHERE key = $1").bind(live.key).bind(lease).execute(&mut *tx).await?;
+    live.end_attempt(&mut tx, at).await?;
+    live.save(&mut tx).await?;
+    tx.commit().await?;
+    Ok(Reported { state: live.state, last_seq: live.last_seq })
 }
 
 impl Live {

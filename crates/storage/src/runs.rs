@@ -1,9 +1,11 @@
 //! Runs: queue, list, read, cancel, retry.
 
 use crate::{
-    NewRun, Result, RunOrder, RunQuery, RunRecord, RunTexts, StorageError, Store,
+    NewRun, Result, RunOrder, RunQuery, RunRecord, RunTexts, SqliteStore, StorageError, place,
     report::{Live, status},
+    store::RunStore,
 };
+use async_trait::async_trait;
 use domain::{Micros, RunId, RunState, api::Attempt, event::ExportedFile, run::RunChange};
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection, sqlite::SqliteRow};
 
@@ -12,9 +14,9 @@ const COLUMNS: &str = "SELECT id, name, state, reason, dataset, dataset_hash, re
     fence, last_seq, step, step_at, steps, pace_step, pace_at, parameters, vocab, loss, val_loss, best_val_loss,
     tokens_per_sec, peak_memory_bytes, evaluation_items, evaluated, strict, flexible, extractor, device, sparkline FROM runs";
 
-impl Store {
-    /// Queues a run. Gives its last event's number.
-    pub async fn insert_run(&self, new: &NewRun) -> Result<u64> {
+#[async_trait]
+impl RunStore for SqliteStore {
+    async fn insert_run(&self, new: &NewRun) -> Result<u64> {
         let json = |what, value: serde_json::Result<String>| value.map_err(StorageError::unreadable(what));
         let mut tx = self.begin().await?;
         let key: i64 = sqlx::query_scalar(
@@ -42,7 +44,7 @@ impl Store {
         Ok(live.last_seq)
     }
 
-    pub async fn run(&self, run: RunId) -> Result<RunRecord> {
+    async fn run(&self, run: RunId) -> Result<RunRecord> {
         let row = sqlx::query(sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE id = $1")))
             .bind(run.to_string())
             .fetch_optional(self.read())
@@ -50,7 +52,7 @@ impl Store {
         read(&row.ok_or(StorageError::NotFound)?)
     }
 
-    pub async fn run_texts(&self, run: RunId) -> Result<RunTexts> {
+    async fn run_texts(&self, run: RunId) -> Result<RunTexts> {
         let row: Option<(String, String, Option<String>)> =
             sqlx::query_as("SELECT recipe, recipe_yaml, estimate FROM runs WHERE id = $1")
                 .bind(run.to_string())
@@ -66,8 +68,7 @@ impl Store {
         })
     }
 
-    /// Up to `limit` ids that begin or end with `text` (hexadecimal digits and dashes only).
-    pub async fn find_runs(&self, text: &str, limit: u32) -> Result<Vec<RunId>> {
+    async fn find_runs(&self, text: &str, limit: u32) -> Result<Vec<RunId>> {
         let ids: Vec<String> = sqlx::query_scalar(
             "SELECT id FROM runs WHERE id LIKE $1 || '%' OR id LIKE '%' || $1 ORDER BY key DESC LIMIT $2",
         )
@@ -78,8 +79,7 @@ impl Store {
         ids.iter().map(|id| id.parse().map_err(StorageError::unreadable("run id"))).collect()
     }
 
-    /// A page of runs and how many there are in all.
-    pub async fn list_runs(&self, query: &RunQuery) -> Result<(Vec<RunRecord>, u64)> {
+    async fn list_runs(&self, query: &RunQuery) -> Result<(Vec<RunRecord>, u64)> {
         let mut sql = QueryBuilder::<Sqlite>::new("SELECT COUNT(*) FROM runs WHERE 1 = 1");
         push_filter(&mut sql, query);
         let total: i64 = sql.build_query_scalar().fetch_one(self.read()).await?;
@@ -100,13 +100,12 @@ impl Store {
         };
         let direction = if ascending == query.reverse { "DESC" } else { "ASC" };
         sql.push(format_args!(" ORDER BY {column} {direction} NULLS LAST, key DESC LIMIT "));
-        sql.push_bind(i64::from(query.limit)).push(" OFFSET ").push_bind(query.offset as i64);
+        sql.push_bind(i64::from(query.limit)).push(" OFFSET ").push_bind(place(query.offset));
         let rows = sql.build().fetch_all(self.read()).await?;
         Ok((rows.iter().map(read).collect::<Result<_>>()?, total as u64))
     }
 
-    /// A person asks it to stop.
-    pub async fn cancel_run(&self, run: RunId, at: Micros) -> Result<u64> {
+    async fn cancel_run(&self, run: RunId, at: Micros) -> Result<u64> {
         let mut tx = self.begin().await?;
         let mut live = Live::load(&mut tx, run).await?;
         let before = live.state;
@@ -123,8 +122,7 @@ impl Store {
         Ok(live.last_seq)
     }
 
-    /// A person asks for another try: it goes to the end of the queue with all its attempts before it.
-    pub async fn retry_run(&self, run: RunId, at: Micros) -> Result<u64> {
+    async fn retry_run(&self, run: RunId, at: Micros) -> Result<u64> {
         let mut tx = self.begin().await?;
         let mut live = Live::load(&mut tx, run).await?;
         live.state = live.state.after(RunChange::Retry)?;
@@ -142,7 +140,7 @@ impl Store {
         Ok(live.last_seq)
     }
 
-    pub async fn attempts(&self, run: RunId) -> Result<Vec<Attempt>> {
+    async fn attempts(&self, run: RunId) -> Result<Vec<Attempt>> {
         let rows = sqlx::query(
             "SELECT a.number, a.worker, a.started_at, a.ended_at, a.outcome, a.resumed_from
              FROM attempts a JOIN runs r ON r.key = a.run WHERE r.id = $1 ORDER BY number",
@@ -164,7 +162,7 @@ impl Store {
             .collect()
     }
 
-    pub async fn run_files(&self, run: RunId) -> Result<Vec<ExportedFile>> {
+    async fn run_files(&self, run: RunId) -> Result<Vec<ExportedFile>> {
         let rows: Vec<(String, i64, String)> = sqlx::query_as(
             "SELECT f.name, bytes, sha256 FROM run_files f JOIN runs r ON r.key = f.run WHERE r.id = $1 ORDER BY f.name",
         )
@@ -174,8 +172,7 @@ impl Store {
         Ok(rows.into_iter().map(|(name, bytes, sha256)| ExportedFile { name, bytes: bytes as u64, sha256 }).collect())
     }
 
-    /// Tokens a second of the newest finished runs, with their parameters: what this machine can do.
-    pub async fn speeds(&self, limit: u32) -> Result<Vec<(u64, f64)>> {
+    async fn speeds(&self, limit: u32) -> Result<Vec<(u64, f64)>> {
         let rows: Vec<(i64, f64)> = sqlx::query_as(
             "SELECT parameters, tokens_per_sec FROM runs WHERE state = 'done' AND parameters IS NOT NULL
              AND tokens_per_sec > 0 ORDER BY key DESC LIMIT $1",
@@ -185,7 +182,9 @@ impl Store {
         .await?;
         Ok(rows.into_iter().map(|(parameters, speed)| (parameters as u64, speed)).collect())
     }
+}
 
+impl SqliteStore {
     pub(crate) async fn run_key_and_step(&self, tx: &mut SqliteConnection, run: RunId) -> Result<(i64, u64)> {
         let row: Option<(i64, i64)> =
             sqlx::query_as("SELECT key, step FROM runs WHERE id = $1").bind(run.to_string()).fetch_optional(tx).await?;

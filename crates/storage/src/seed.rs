@@ -1,10 +1,10 @@
 //! Finished runs with made-up curves, for the benchmarks of lists and charts. Only `anneal bench seed` calls it, on a data
-//! directory of its own.
+//! directory of its own; the contract has no such thing.
 
-use crate::{NewRun, Result, StepPoint, Store, points, report::Live};
+use crate::{NewRun, Result, RunStore, SqliteStore, StepPoint, points, report::Live};
 use sqlx::SqliteConnection;
 
-impl Store {
+impl SqliteStore {
     /// Adds a finished run whose loss falls over so many points.
     pub async fn seed_run(&self, new: &NewRun, count: u64) -> Result<()> {
         self.insert_run(new).await?;

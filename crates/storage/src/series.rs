@@ -1,9 +1,11 @@
 //! Reading curves: the points themselves when they are few, else the pyramid's level that has few enough buckets.
 
 use crate::{
-    Result, Store, points,
+    Result, SqliteStore, points,
     pyramid::{KEYS, bucket_of, level_for},
+    store::SeriesStore,
 };
+use async_trait::async_trait;
 use domain::{
     RunId,
     api::{Series, SeriesPoint},
@@ -11,12 +13,12 @@ use domain::{
 };
 use sqlx::{Row, SqliteConnection};
 
-impl Store {
-    /// The curves named by `keys` between two steps (inclusive), each of at most `most` buckets.
-    pub async fn series(&self, run: RunId, keys: &[&str], from: u64, to: u64, most: u32) -> Result<Vec<Series>> {
+#[async_trait]
+impl SeriesStore for SqliteStore {
+    async fn series(&self, run: RunId, keys: &[&str], from: u64, to: u64, most: u32) -> Result<Vec<Series>> {
         let mut tx = self.read().begin().await?;
         let (run, last) = self.run_key_and_step(&mut tx, run).await?;
-        let to = to.min(last);
+        let (from, to) = (from.min(i64::MAX as u64), to.min(last));
         let most = u64::from(most.max(2));
         let mut curves = if keys.iter().any(|k| KEYS.contains(k)) && from <= to {
             step_curves(&mut tx, run, from, to, most).await?

@@ -1,6 +1,7 @@
 //! Traces: insert in bulk, list, read, count, soft delete.
 
-use crate::{Result, StorageError, Store, TraceQuery};
+use crate::{Result, SqliteStore, StorageError, TraceQuery, place, store::TraceStore};
+use async_trait::async_trait;
 use domain::{Micros, NewTrace, Trace, TraceId, api::Facets, dataset::Count, trace::TraceSummary};
 use sqlx::{QueryBuilder, Row, Sqlite, sqlite::SqliteRow};
 use std::collections::BTreeMap;
@@ -8,9 +9,9 @@ use std::collections::BTreeMap;
 /// Rows of one INSERT: 10 values each, far below SQLite's 32,766.
 const ROWS: usize = 400;
 
-impl Store {
-    /// Adds validated traces in one transaction.
-    pub async fn insert_traces(&self, source: &str, at: Micros, traces: &[(TraceId, NewTrace)]) -> Result<()> {
+#[async_trait]
+impl TraceStore for SqliteStore {
+    async fn insert_traces(&self, source: &str, at: Micros, traces: &[(TraceId, NewTrace)]) -> Result<()> {
         if traces.is_empty() {
             return Ok(());
         }
@@ -64,15 +65,14 @@ impl Store {
         Ok(())
     }
 
-    /// Newest first.
-    pub async fn list_traces(&self, query: &TraceQuery, offset: u64, limit: u32) -> Result<Vec<TraceSummary>> {
+    async fn list_traces(&self, query: &TraceQuery, offset: u64, limit: u32) -> Result<Vec<TraceSummary>> {
         // The keys first, from an index: the offset then skips small entries, not whole traces.
         let mut sql = QueryBuilder::<Sqlite>::new(
             "SELECT id, created_at, source, family, category, substr(prompt, 1, 200) AS prompt, answer, steps
              FROM traces WHERE key IN (SELECT key FROM traces WHERE deleted_at IS NULL",
         );
         push_filter(&mut sql, query);
-        sql.push(" ORDER BY key DESC LIMIT ").push_bind(i64::from(limit)).push(" OFFSET ").push_bind(offset as i64);
+        sql.push(" ORDER BY key DESC LIMIT ").push_bind(i64::from(limit)).push(" OFFSET ").push_bind(place(offset));
         sql.push(") ORDER BY key DESC");
         let rows = sql.build().fetch_all(self.read()).await?;
         rows.iter()
@@ -91,7 +91,7 @@ impl Store {
             .collect()
     }
 
-    pub async fn count_traces(&self, query: &TraceQuery) -> Result<u64> {
+    async fn count_traces(&self, query: &TraceQuery) -> Result<u64> {
         let mut sql;
         if query.search.is_some() {
             sql = QueryBuilder::<Sqlite>::new("SELECT COUNT(*) FROM traces WHERE deleted_at IS NULL");
@@ -104,7 +104,7 @@ impl Store {
         Ok(count as u64)
     }
 
-    pub async fn trace(&self, trace: TraceId) -> Result<Trace> {
+    async fn trace(&self, trace: TraceId) -> Result<Trace> {
         let row = sqlx::query("SELECT id, created_at, source, content FROM traces WHERE id = $1")
             .bind(trace.to_string())
             .fetch_optional(self.read())
@@ -119,7 +119,7 @@ impl Store {
         })
     }
 
-    pub async fn trace_facets(&self) -> Result<Facets> {
+    async fn trace_facets(&self) -> Result<Facets> {
         let rows: Vec<(String, String, String, i64)> =
             sqlx::query_as("SELECT source, family, category, count FROM trace_counts WHERE count > 0")
                 .fetch_all(self.read())
@@ -141,8 +141,7 @@ impl Store {
         Ok(Facets { total, sources: list(sources), families: list(families), categories: list(categories) })
     }
 
-    /// Takes traces out of every list, or puts them back; gives how many changed.
-    pub async fn set_traces_deleted(&self, ids: &[TraceId], deleted_at: Option<Micros>) -> Result<u64> {
+    async fn set_traces_deleted(&self, ids: &[TraceId], deleted_at: Option<Micros>) -> Result<u64> {
         let mut tx = self.begin().await?;
         let mut changed = 0;
         for trace in ids {
@@ -170,8 +169,7 @@ impl Store {
         Ok(changed)
     }
 
-    /// Key and prompt of matching traces with a key below `before`, newest first: a scan in pages.
-    pub async fn trace_prompts(&self, query: &TraceQuery, before: i64, limit: u32) -> Result<Vec<(i64, String)>> {
+    async fn trace_prompts(&self, query: &TraceQuery, before: i64, limit: u32) -> Result<Vec<(i64, String)>> {
         let mut sql = QueryBuilder::<Sqlite>::new("SELECT key, prompt FROM traces WHERE deleted_at IS NULL AND key < ");
         sql.push_bind(before);
         push_filter(&mut sql, query);
@@ -179,8 +177,7 @@ impl Store {
         Ok(sql.build_query_as().fetch_all(self.read()).await?)
     }
 
-    /// The contents of traces (one JSON text each), in the order asked.
-    pub async fn trace_contents(&self, keys: &[i64]) -> Result<Vec<String>> {
+    async fn trace_contents(&self, keys: &[i64]) -> Result<Vec<String>> {
         let mut sql = QueryBuilder::<Sqlite>::new("SELECT key, content FROM traces WHERE key IN (");
         let mut list = sql.separated(", ");
         for key in keys {

@@ -1,11 +1,13 @@
 //! Workers: who they are and when they were last heard of.
 
-use crate::{Result, StorageError, Store};
+use crate::{Result, SqliteStore, StorageError, store::WorkerStore};
+use async_trait::async_trait;
 use domain::{DeviceInfo, Micros, WorkerId, api::Worker};
 use sqlx::Row;
 
-impl Store {
-    pub async fn insert_worker(&self, id: WorkerId, name: &str, devices: &[DeviceInfo], at: Micros) -> Result<()> {
+#[async_trait]
+impl WorkerStore for SqliteStore {
+    async fn insert_worker(&self, id: WorkerId, name: &str, devices: &[DeviceInfo], at: Micros) -> Result<()> {
         let mut tx = self.begin().await?;
         sqlx::query("INSERT INTO workers (id, name, devices, started_at, seen_at) VALUES ($1, $2, $3, $4, $4)")
             .bind(id.to_string())
@@ -18,7 +20,7 @@ impl Store {
         Ok(())
     }
 
-    pub async fn worker_seen(&self, id: WorkerId, at: Micros) -> Result<()> {
+    async fn worker_seen(&self, id: WorkerId, at: Micros) -> Result<()> {
         let mut tx = self.begin().await?;
         let seen = sqlx::query("UPDATE workers SET seen_at = $2 WHERE id = $1");
         seen.bind(id.to_string()).bind(at.0).execute(&mut *tx).await?;
@@ -26,8 +28,7 @@ impl Store {
         Ok(())
     }
 
-    /// Workers heard of since `since`, with the run each holds.
-    pub async fn workers(&self, since: Micros) -> Result<Vec<Worker>> {
+    async fn workers(&self, since: Micros) -> Result<Vec<Worker>> {
         let rows = sqlx::query(
             "SELECT id, name, devices, started_at, seen_at,
                     (SELECT id FROM runs WHERE worker = workers.id ORDER BY key DESC LIMIT 1) AS run

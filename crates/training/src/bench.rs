@@ -1,6 +1,6 @@
 //! Speed and memory of bare training and generation on random tokens.
 
-use crate::{batches::Batch, loss, memory, optimizer::AdamW};
+use crate::{batches::Batch, device, loss, memory, optimizer::AdamW};
 use burn::{module::Module, optim::GradientsParams};
 use domain::{DeviceChoice, DeviceInfo, ModelConfig, recipe::OptimizerRecipe};
 use model::{Decoder, Generator, Sampler, devices, random::Random};
@@ -29,7 +29,7 @@ pub fn train(
     steps: u64,
     device: DeviceChoice,
 ) -> Result<BenchReport, devices::DeviceError> {
-    let (device, info) = devices::open(device)?;
+    let (device, info) = device::open(device, &mut |_| {})?;
     let mut decoder = Decoder::new(config, 1, &device.autodiff());
     let mut optimizer = AdamW::new(OptimizerRecipe::default());
     let mut random = Random(7);
@@ -67,7 +67,7 @@ pub fn train(
 
 /// Greedy generation of `tokens` tokens, one sequence, with the KV cache. One token warms up, unmeasured.
 pub fn generate(config: &ModelConfig, tokens: u64, device: DeviceChoice) -> Result<BenchReport, devices::DeviceError> {
-    let (device, info) = devices::open(device)?;
+    let (device, info) = device::open(device, &mut |_| {})?;
     let decoder = Decoder::new(config, 1, &device);
     let mut made = 0;
     let mut clock = Instant::now();

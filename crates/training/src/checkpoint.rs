@@ -133,11 +133,13 @@ impl Checkpoints {
         Ok((weights.len() + moments.len() + manifest.len()) as u64)
     }
 
-    /// Removes all but the newest `keep` and the best.
+    /// Removes all but the newest `keep` and the best. Those of later steps were passed over when this training began:
+    /// they are damaged, and must not take the place of a sound one.
     fn prune(&self, progress: &Progress) {
         let steps = self.steps();
-        let old = steps.len().saturating_sub(self.keep);
-        for &step in steps[..old].iter().filter(|s| Some(**s) != progress.best_step) {
+        let (done, later) = steps.split_at(steps.partition_point(|step| *step <= progress.step));
+        let old = &done[..done.len().saturating_sub(self.keep)];
+        for &step in old.iter().filter(|s| Some(**s) != progress.best_step).chain(later) {
             // A folder that cannot be removed costs space, nothing else.
             let _ = fs::remove_dir_all(self.path(step));
         }

@@ -37,13 +37,30 @@ pub(crate) fn tokenizer(recipe: &Recipe, train: &[NewTrace], work: &Path) -> Res
 /// Tokens of a split, and how many traces were left out or cut for their length.
 pub(crate) struct Tokenized {
     pub(crate) rows: Vec<Encoded>,
-    pub(crate) too_long: usize,
+    too_long: usize,
+    /// Cut traces of which only the prompt was left: there is nothing to train on.
+    nothing_left: usize,
+}
+
+impl Tokenized {
+    /// What a person should know of it.
+    pub(crate) fn left_out(&self, recipe: &Recipe) -> Option<String> {
+        let Self { too_long, nothing_left, .. } = self;
+        let what = match recipe.data.long_traces {
+            LongTraces::Truncate => {
+                format!("cut; of {nothing_left} of them only the prompt would be left, so they are left out")
+            }
+            _ => "left out".to_owned(),
+        };
+        let context = recipe.model.context;
+        (*too_long > 0).then(|| format!("{too_long} traces are longer than model.context = {context}: {what}"))
+    }
 }
 
 /// A row is one token longer than what the model reads of it: its last token is only predicted.
 pub(crate) fn tokenize(recipe: &Recipe, tokenizer: &Tokenizer, traces: &[NewTrace]) -> Result<Tokenized, TrainError> {
     let most = recipe.model.context + 1;
-    let mut tokenized = Tokenized { rows: Vec::new(), too_long: 0 };
+    let mut tokenized = Tokenized { rows: Vec::new(), too_long: 0, nothing_left: 0 };
     let mut longest = 0;
     for trace in traces {
         let mut row = layout::encode_trace(tokenizer, trace)?;
@@ -58,6 +75,8 @@ pub(crate) fn tokenize(recipe: &Recipe, tokenizer: &Tokenizer, traces: &[NewTrac
         }
         if row.mask.contains(&true) {
             tokenized.rows.push(row);
+        } else {
+            tokenized.nothing_left += 1;
         }
     }
     if tokenized.too_long > 0 && recipe.data.long_traces == LongTraces::Refuse {

@@ -1,60 +1,85 @@
-//! Which devices compute as Flex does: three training steps of a small model, losses compared.
+//! What this machine can train on: every device with its parity check, made anew, and what `auto` would take.
 
-use crate::bench;
-use domain::{DeviceChoice, DeviceInfo, ModelConfig, model::Architecture};
+use crate::{
+    device,
+    known::Known,
+    parity::{self, Parity},
+    probe::{Probe, Verdict},
+};
+use domain::DeviceInfo;
 use model::devices;
 use serde::{Deserialize, Serialize};
 
-/// Losses after three steps may differ by this share between devices: f32 sums in another order.
-pub const TOLERANCE: f64 = 1e-3;
+pub use crate::parity::{GRADIENT_TOLERANCE, LOSS_TOLERANCE};
 
 /// One device's check.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DeviceCheck {
     pub device: DeviceInfo,
     pub agrees: bool,
-    /// Largest relative difference of the losses from Flex's.
-    pub difference: f64,
+    /// Relative differences from Flex over three steps, the largest; none where the check failed.
+    pub loss_difference: Option<f64>,
+    pub gradient_difference: Option<f64>,
+    /// One step of the check's small model.
+    pub step_seconds: Option<f64>,
     pub note: String,
 }
 
-fn shape() -> ModelConfig {
-    ModelConfig {
-        architecture: Architecture::Llama,
-        vocab: 64,
-        d_model: 32,
-        layers: 2,
-        heads: 4,
-        kv_heads: 2,
-        head_dim: 8,
-        d_ff: 64,
-        context: 32,
-        rope_theta: 10_000.0,
-        norm_eps: 1e-5,
-        tie_embeddings: true,
-        design: Architecture::Llama.design(),
-    }
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Devices {
+    /// Flex comes first.
+    pub devices: Vec<DeviceCheck>,
+    /// Why no Vulkan adapter is among them.
+    pub no_vulkan: Option<String>,
+    /// What a recipe with `device: auto` gets, and why.
+    pub auto: String,
 }
 
-/// Checks every device found; Flex comes first and agrees with itself.
-pub fn check() -> Vec<DeviceCheck> {
-    let config = shape();
-    let losses = |choice| bench::train(&config, 2, 16, 3, choice).map(|r| [r.loss_first, r.loss_last]);
-    let Ok(reference) = losses(DeviceChoice::Flex) else { return Vec::new() };
-    devices::list()
-        .into_iter()
-        .map(|device| {
-            let choice = if device.backend == "flex" { DeviceChoice::Flex } else { DeviceChoice::Vulkan };
-            match losses(choice) {
-                Ok(found) => {
-                    let share = |(a, b): (&f64, &f64)| ((a - b) / b).abs();
-                    let difference = found.iter().zip(&reference).map(share).fold(0.0, f64::max);
-                    let agrees = difference <= TOLERANCE;
-                    let note = if agrees { "agrees with Flex" } else { "differs from Flex: do not train on it" };
-                    DeviceCheck { device, agrees, difference, note: note.to_owned() }
-                }
-                Err(error) => DeviceCheck { device, agrees: false, difference: f64::INFINITY, note: error.to_string() },
+/// Checks every device found; `say` hears which is next.
+pub fn check(probe: &Probe, say: &mut dyn FnMut(&str)) -> Devices {
+    let flex = parity::check_flex().map_or_else(Verdict::Failed, Verdict::Measured);
+    let mut checks = vec![read(devices::flex_info(), flex)];
+    let found = probe.adapters();
+    let mut verdicts = Vec::new();
+    for (index, adapter) in found.iter().flatten().enumerate() {
+        say(&adapter.info.name);
+        let verdict = probe.check(index);
+        Known::of_user().keep(&adapter.info, &verdict);
+        checks.push(read(adapter.info.clone(), verdict.clone()));
+        verdicts.push(verdict);
+    }
+    let no_vulkan = found.as_ref().err().cloned();
+    let (_, auto) = device::choose(found, &mut |index, _| verdicts[index].clone());
+    Devices { devices: checks, no_vulkan, auto }
+}
+
+fn read(device: DeviceInfo, verdict: Verdict) -> DeviceCheck {
+    match verdict {
+        Verdict::Measured(parity) => {
+            let agrees = parity.agrees();
+            let Parity { loss, gradient, step_seconds } = parity;
+            let note = match (device.backend.as_str(), agrees) {
+                ("flex", true) => "repeats itself exactly",
+                (_, true) => "agrees with Flex",
+                (_, false) => "differs: do not train on it",
+            };
+            DeviceCheck {
+                device,
+                agrees,
+                loss_difference: Some(loss),
+                gradient_difference: Some(gradient),
+                step_seconds: Some(step_seconds),
+                note: note.to_owned(),
             }
-        })
-        .collect()
+        }
+        Verdict::Failed(note) => DeviceCheck {
+            device,
+            agrees: false,
+            loss_difference: None,
+            gradient_difference: None,
+            step_seconds: None,
+            note,
+        },
+    }
 }

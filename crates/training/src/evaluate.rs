@@ -17,13 +17,15 @@ use text::{
     score,
 };
 
-/// Rows read at once.
-const ROWS: usize = 64;
+/// Rows that answer at once, at least and at most.
+const FEWEST: usize = 8;
+const MOST: usize = 64;
 
-/// Mean loss per trained token, in nats; NaN without rows.
-pub(crate) fn val_loss(decoder: &Decoder, rows: &[Encoded]) -> f64 {
+/// Mean loss per trained token, in nats; NaN without rows. `batch`: rows read at once; the training's own has been found to
+/// fit into memory.
+pub(crate) fn val_loss(decoder: &Decoder, rows: &[Encoded], batch: usize) -> f64 {
     let (mut sum, mut count) = (0.0, 0);
-    for chunk in rows.chunks(ROWS) {
+    for chunk in rows.chunks(batch) {
         let batch = batches::batch(chunk);
         sum += f64::from(loss::sum(decoder, &batch).into_scalar::<f32>());
         count += batch.places.len();
@@ -77,11 +79,13 @@ pub(crate) fn predictions(run: &mut Run<'_>, decoder: &Decoder) -> Result<bool, 
         }
     }
     let mut file = File::options().create(true).append(true).open(&path).map_err(TrainError::Disk)?;
+    // Answering needs far less memory a row than training does, but not nothing.
+    let at_once = run.job.recipe.train.batch.clamp(FEWEST, MOST);
     while done < items {
         if run.stop.asked() {
             return Ok(false);
         }
-        let traces: Vec<NewTrace> = run.test[done..items.min(done + ROWS)].to_vec();
+        let traces: Vec<NewTrace> = run.test[done..items.min(done + at_once)].to_vec();
         let texts = generate(run, decoder, &traces.iter().collect::<Vec<_>>())?;
         for (trace, (tokens, stopped, generated)) in traces.iter().zip(texts) {
             let family = trace.family().or(run.job.family);

@@ -5,14 +5,18 @@ mod batches;
 pub mod bench;
 mod checkpoint;
 mod data;
+pub mod device;
 pub mod doctor;
 mod evaluate;
 mod export;
+mod known;
 mod lock;
 mod loss;
 pub mod measure;
 pub mod memory;
 mod optimizer;
+pub mod parity;
+pub mod probe;
 mod run;
 mod stop;
 

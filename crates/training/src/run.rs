@@ -4,7 +4,7 @@
 use crate::{
     StopSignal, batches,
     checkpoint::{Checkpoints, Progress, sha256},
-    data, evaluate, export,
+    data, device, evaluate, export,
     lock::WorkLock,
     loss, memory,
     optimizer::{self, AdamW},
@@ -37,6 +37,11 @@ pub enum TrainError {
     Weights(#[from] StoreError),
     #[error("{0}")]
     Device(#[from] devices::DeviceError),
+    #[error(
+        "this training needs about {:.1} GB of memory, {:.1} GB are available: lower train.batch, model.context or the model's sizes",
+        *needed as f64 / 1e9, *available as f64 / 1e9
+    )]
+    Memory { needed: u64, available: u64 },
     #[error("writing to disk failed: {0}; the last checkpoint is intact: make room, then retry the run")]
     Disk(io::Error),
     #[error("the work directory cannot be used: {0}")]
@@ -46,6 +51,9 @@ pub enum TrainError {
     )]
     NotFinite { what: &'static str, value: f64, step: u64 },
 }
+
+/// Rows that a checkpoint is tried on before it is written, at most.
+const PROBE: usize = 8;
 
 /// What the parts of a training share.
 pub(crate) struct Run<'a> {
@@ -63,7 +71,7 @@ pub fn run(job: &Job, sink: &mut dyn FnMut(TrainEvent), stop: &StopSignal) -> Re
     std::fs::create_dir_all(&job.work)?;
     let _lock = WorkLock::take(&job.work)?;
     let recipe = &job.recipe;
-    let (device, info) = devices::open(recipe.device)?;
+    let (device, info) = device::open(recipe.device, &mut |line| sink(TrainEvent::Log { line }))?;
     let train = data::read(&job.train)?;
     let (val, test) = (data::read(&job.val)?, data::read(&job.test)?);
     let tokenizer = data::tokenizer(recipe, &train, &job.work)?;
@@ -73,12 +81,16 @@ pub fn run(job: &Job, sink: &mut dyn FnMut(TrainEvent), stop: &StopSignal) -> Re
     if rows.rows.is_empty() {
         return Err(TrainError::Data("no trace of the train split is left to train on".into()));
     }
-    if rows.too_long > 0 {
-        sink(TrainEvent::Log {
-            line: format!("{} traces are longer than the context: {:?}", rows.too_long, recipe.data.long_traces),
-        });
+    if let Some(line) = rows.left_out(recipe) {
+        sink(TrainEvent::Log { line });
     }
     let config = recipe.model.config(tokenizer.vocab_size());
+    let longest = rows.rows.iter().map(|r| r.ids.len() - 1).max().unwrap_or(1);
+    let needed = estimate::training(&config, &recipe.train, longest).total_bytes;
+    // A GPU has memory of its own, which the driver guards.
+    if let Some(available) = memory::available().filter(|a| info.backend == "flex" && needed > *a) {
+        return Err(TrainError::Memory { needed, available });
+    }
     let training_device = device.autodiff();
     let canonical = serde_json::to_vec(recipe).map_err(|e| TrainError::Work(e.into()))?;
     let checkpoints = Checkpoints::open(&job.work, sha256(&canonical), recipe.checkpoint.keep)?;
@@ -94,16 +106,24 @@ pub fn run(job: &Job, sink: &mut dyn FnMut(TrainEvent), stop: &StopSignal) -> Re
             AdamW::new(recipe.optimizer.clone()),
         ),
     };
-    let longest = rows.rows.iter().map(|r| r.ids.len() - 1).max().unwrap_or(1);
+    let (parameters, steps) = (decoder.num_params() as u64, recipe.train.steps);
+    let line = format!(
+        "{parameters} parameters on {} ({}), {} traces, {} of {steps} steps done",
+        info.backend,
+        info.name,
+        rows.rows.len(),
+        progress.step
+    );
+    sink(TrainEvent::Log { line });
     sink(TrainEvent::Started {
         device: info,
-        parameters: decoder.num_params() as u64,
+        parameters,
         vocab: config.vocab,
         train_items: rows.rows.len(),
         train_tokens: rows.rows.iter().map(|r| r.ids.len() as u64 - 1).sum(),
-        steps: recipe.train.steps,
+        steps,
         resumed_from,
-        estimated_memory_bytes: estimate::training(&config, &recipe.train, longest).total_bytes,
+        estimated_memory_bytes: needed,
     });
     let run = Run { job, tokenizer, val, test, sink, stop };
     Loop { run, rows: rows.rows, val_rows, checkpoints, progress, optimizer, begun }.go(decoder)
@@ -129,7 +149,10 @@ impl Loop<'_> {
         let mut saved = self.progress.step;
         while self.progress.step < steps && self.progress.seconds / 60.0 < minutes {
             if self.run.stop.asked() {
-                self.save(&decoder, false)?;
+                // What is on disk is not written again: a kill in that moment must find it.
+                if saved != self.progress.step {
+                    self.save(&decoder, false)?;
+                }
                 (self.run.sink)(TrainEvent::Stopped { step: self.progress.step });
                 return Ok(Outcome::Stopped);
             }
@@ -213,12 +236,17 @@ impl Loop<'_> {
     fn evaluate(&mut self, decoder: &Decoder) -> Result<bool, TrainError> {
         let plain = decoder.valid();
         let step = self.progress.step;
-        evaluate::samples(&mut self.run, &plain, step)?;
         if self.val_rows.is_empty() {
+            evaluate::samples(&mut self.run, &plain, step)?;
             return Ok(false);
         }
-        let loss = evaluate::val_loss(&plain, &self.val_rows);
+        let loss = evaluate::val_loss(&plain, &self.val_rows, self.run.job.recipe.train.batch);
+        if !loss.is_finite() {
+            return Err(TrainError::NotFinite { what: "the validation loss", value: loss, step });
+        }
         (self.run.sink)(TrainEvent::Validation { step, loss });
+        (self.run.sink)(TrainEvent::Log { line: format!("step {step}: val loss {loss:.4}") });
+        evaluate::samples(&mut self.run, &plain, step)?;
         let best = self.progress.best_val_loss.is_none_or(|b| loss < b);
         if best {
             self.progress.best_val_loss = Some(loss);
@@ -227,9 +255,27 @@ impl Loop<'_> {
         Ok(best)
     }
 
+    /// Whether a step could follow: the last update may have ruined the weights, and the loss or gradient that shows it
+    /// would come a step too late for the good checkpoint that a new one replaces.
+    fn sound(&self, decoder: &Decoder) -> Result<(), TrainError> {
+        let step = self.progress.step;
+        let rows = self.rows.len().min(PROBE).min(self.run.job.recipe.train.batch);
+        let sum = loss::sum(decoder, &batches::batch(&self.rows[..rows]));
+        let gradients = GradientsParams::from_grads(sum.backward(), decoder);
+        let value = f64::from(sum.into_scalar::<f32>());
+        if !value.is_finite() {
+            return Err(TrainError::NotFinite { what: "the loss", value, step });
+        }
+        let value = optimizer::global_norm(decoder, &gradients);
+        if value.is_finite() { Ok(()) } else { Err(TrainError::NotFinite { what: "the gradient norm", value, step }) }
+    }
+
     fn save(&mut self, decoder: &Decoder, best: bool) -> Result<(), TrainError> {
+        self.sound(decoder)?;
+        let step = self.progress.step;
         let bytes = self.checkpoints.save(&self.progress, decoder, &self.optimizer)?;
-        (self.run.sink)(TrainEvent::Checkpoint { step: self.progress.step, best, bytes });
+        (self.run.sink)(TrainEvent::Checkpoint { step, best, bytes });
+        (self.run.sink)(TrainEvent::Log { line: format!("step {step}: checkpoint saved, {bytes} bytes") });
         Ok(())
     }
 }

@@ -1,42 +1,11 @@
 //! Training through its boundary: a loss that falls, and resuming that equals never having stopped, bit for bit.
 
-use domain::{GenerateSpec, Job, Recipe, TaskFamily, TrainEvent};
-use std::{fs, path::Path};
+mod support;
+
+use domain::{Job, TrainEvent};
+use std::fs;
+use support::job;
 use training::{Outcome, StopSignal};
-
-fn recipe(steps: u64) -> Recipe {
-    serde_json::from_value(serde_json::json!({
-        "name": "test", "seed": 3,
-        "model": {"d_model": 32, "layers": 2, "heads": 4, "kv_heads": 2, "context": 96},
-        "tokenizer": {"kind": "char"},
-        "train": {"steps": steps, "batch": 8, "accumulate": 2},
-        "optimizer": {"learning_rate": 0.003},
-        "schedule": {"warmup_steps": 5},
-        "evaluation": {"every": 10, "val_items": 8, "samples": 1, "max_new_tokens": 60, "test_items": 5},
-        "checkpoint": {"every": 4, "keep": 2},
-        "device": "flex"
-    }))
-    .unwrap()
-}
-
-fn job(folder: &Path, steps: u64) -> Job {
-    fs::create_dir_all(folder).unwrap();
-    let spec = GenerateSpec { family: TaskFamily::Addition, count: 200, seed: 1, difficulty: Some(2) };
-    let lines: Vec<String> = tasks::generate(&spec).map(|t| serde_json::to_string(&t).unwrap()).collect();
-    let write = |name: &str, lines: &[String]| {
-        let path = folder.join(name);
-        fs::write(&path, lines.join("\n")).unwrap();
-        path
-    };
-    Job {
-        recipe: recipe(steps),
-        train: write("train.jsonl", &lines[..160]),
-        val: write("val.jsonl", &lines[160..180]),
-        test: write("test.jsonl", &lines[180..]),
-        work: folder.join("work"),
-        family: Some(TaskFamily::Addition),
-    }
-}
 
 /// Losses by step, as bits; stops after `stop_at` steps when given. `hard`: by unwinding, as if killed, no last checkpoint.
 fn train(job: &Job, stop_at: Option<u64>, hard: bool) -> (Vec<(u64, u64)>, Vec<TrainEvent>, Option<Outcome>) {
@@ -91,24 +60,4 @@ fn a_torn_checkpoint_is_passed_over() {
     let (losses, events, _) = train(&job, None, false);
     assert_eq!(losses[0].0, 9, "goes on from step 8");
     assert!(events.iter().any(|e| matches!(e, TrainEvent::Alarm { step: 9, .. })));
-}
-
-#[test]
-fn a_diverging_run_stops_with_a_reason_and_keeps_its_checkpoint() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut job = job(folder.path(), 40);
-    job.recipe.optimizer.learning_rate = 1e30;
-    job.recipe.optimizer.clip_norm = 1e30;
-    let mut sink = |_| {};
-    let error = training::run(&job, &mut sink, &StopSignal::default()).unwrap_err().to_string();
-    assert!(error.contains("became") && error.contains("learning_rate"), "{error}");
-}
-
-#[test]
-fn long_traces_are_refused_with_numbers() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut job = job(folder.path(), 4);
-    job.recipe.model.context = 20;
-    let error = training::run(&job, &mut |_| {}, &StopSignal::default()).unwrap_err().to_string();
-    assert!(error.contains("160 of 160 traces are longer than model.context = 20"), "{error}");
 }

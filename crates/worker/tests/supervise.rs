@@ -127,13 +127,38 @@ async fn a_child_that_crashes_gets_three_attempts() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn garbage_is_log() {
-    let mut bench =
-        bench("echo 'STARTED'; echo '{\"event\":\"nonsense\"}'; printf '\\xff\\xfe\\n'; echo 'FINISHED'").await;
+    // An unknown event, bytes that are no text, numbers that are none (JSON writes NaN as null), half a line at the end.
+    let script = r#"echo 'STARTED'
+echo '{"event":"nonsense"}'
+printf '\xff\xfe\n'
+echo '{"event":"validation","step":1,"loss":null}'
+echo '{"event":"validation","step":1,"loss":NaN}'
+echo 'FINISHED'
+printf '{"event":"st'"#;
+    let mut bench = bench(script).await;
     assert_eq!(bench.until(RunState::is_final).await.row.state, RunState::Done);
     bench.end().await;
     let log = bench.log().await;
     let lines: Vec<&str> = log.iter().filter(|l| l.stream == LogStream::Stdout).map(|l| l.chunk.as_str()).collect();
-    assert_eq!(lines, ["{\"event\":\"nonsense\"}", "\u{fffd}\u{fffd}"]);
+    let expected = [
+        r#"{"event":"nonsense"}"#,
+        "\u{fffd}\u{fffd}",
+        r#"{"event":"validation","step":1,"loss":null}"#,
+        r#"{"event":"validation","step":1,"loss":NaN}"#,
+        r#"{"event":"st"#,
+    ];
+    assert_eq!(lines, expected);
+    assert_eq!(bench.detail().await.row.val_loss, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_child_killed_within_a_line_leaves_what_it_said() {
+    let mut bench = bench(r#"echo 'STARTED'; printf '{"event":"step","st'; kill -9 $$"#).await;
+    let detail = bench.until(RunState::is_final).await;
+    assert_eq!((detail.row.state, detail.attempts_made.len()), (RunState::Failed, 3));
+    let reason = detail.row.reason.unwrap();
+    assert!(reason.contains("killed by signal 9") && reason.ends_with("{\"event\":\"step\",\"st"), "{reason}");
+    bench.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,7 +9,7 @@ use domain::{DatasetRef, DeviceChoice, Micros, ModelConfig, RunId, api::ApiError
 use serde::Serialize;
 use service::recipe;
 use std::{collections::BTreeMap, path::PathBuf};
-use storage::{NewRun, Store};
+use storage::{NewRun, SqliteStore};
 use training::bench::{self, BenchReport};
 
 #[derive(Debug, Subcommand)]
@@ -144,7 +144,7 @@ pub(super) async fn seed(command: Command, out: Out) -> Result<(), ApiError> {
         return Err(ApiError::conflict(format!("{} has a database; name a fresh directory", data.display())));
     }
     let failed = |e: storage::StorageError| ApiError::internal(e.to_string());
-    let store = Store::open(&data).await.map_err(failed)?;
+    let store = SqliteStore::open(&data).await.map_err(failed)?;
     let yaml = recipe::resolve("addition");
     let parsed = recipe::parse(yaml, &BTreeMap::new()).map_err(ApiError::fields)?;
     let dataset: DatasetRef = "bench@1".parse().map_err(|e| ApiError::internal(format!("{e}")))?;

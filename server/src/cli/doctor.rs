@@ -8,7 +8,10 @@ use domain::api::ApiError;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use sysinfo::{Disks, System};
-use training::doctor::{DeviceCheck, TOLERANCE, check};
+use training::{
+    doctor::{DeviceCheck, Devices, GRADIENT_TOLERANCE, LOSS_TOLERANCE, check},
+    probe,
+};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
@@ -21,25 +24,32 @@ pub(super) struct Options {
 struct Report {
     version: &'static str,
     system: Option<String>,
+    kernel: Option<String>,
     memory_bytes: u64,
     memory_available_bytes: u64,
     disk_free_bytes: Option<u64>,
-    tolerance: f64,
-    devices: Vec<DeviceCheck>,
+    loss_tolerance: f64,
+    gradient_tolerance: f64,
+    #[serde(flatten)]
+    found: Devices,
 }
 
 pub(super) fn run(options: &Options, out: Out) -> Result<(), ApiError> {
-    out.say("Each device trains three steps of a small model …");
+    let none = || ApiError::internal("devices cannot be looked for: the program cannot find itself");
+    let probe = probe::installed().ok_or_else(none)?;
+    out.say("Each device trains three steps of a small model; a GPU compiles its kernels first.");
     let mut machine = System::new().map_err(|e| ApiError::internal(format!("the machine cannot be looked at: {e}")))?;
     machine.refresh_memory();
     let report = Report {
         version: env!("CARGO_PKG_VERSION"),
         system: System::long_os_version().ok(),
+        kernel: System::kernel_version().ok(),
         memory_bytes: machine.total_memory(),
         memory_available_bytes: machine.available_memory(),
         disk_free_bytes: free(&options.data),
-        tolerance: TOLERANCE,
-        devices: check(),
+        loss_tolerance: LOSS_TOLERANCE,
+        gradient_tolerance: GRADIENT_TOLERANCE,
+        found: check(probe, &mut |name| out.say(&format!("Checking {name} …"))),
     };
     out.show(&report, words)
 }
@@ -53,16 +63,34 @@ fn free(path: &Path) -> Option<u64> {
 }
 
 fn words(report: &Report) -> String {
+    let unknown = || "unknown".to_owned();
+    let system = report.system.clone().unwrap_or_else(unknown);
+    let kernel = report.kernel.clone().unwrap_or_else(unknown);
     let mut text = facts(&[
         ("anneal", report.version.to_owned()),
-        ("system", report.system.clone().unwrap_or_else(|| "unknown".into())),
+        ("system", format!("{system}, kernel {kernel}")),
         ("memory", format!("{}, {} available", bytes(report.memory_bytes), bytes(report.memory_available_bytes))),
-        ("disk", report.disk_free_bytes.map_or_else(|| "unknown".into(), |free| format!("{} free", bytes(free)))),
+        ("disk", report.disk_free_bytes.map_or_else(unknown, |free| format!("{} free", bytes(free)))),
+        ("auto", format!("`device: auto` takes {}", report.found.auto)),
     ]);
+    let off = |difference: Option<f64>| difference.map_or_else(|| "–".into(), |d| format!("{d:.1e}"));
     let row = |check: &DeviceCheck| {
-        let difference = if check.difference.is_finite() { format!("{:.1e}", check.difference) } else { "–".into() };
-        vec![check.device.backend.clone(), check.device.name.clone(), difference, check.note.clone()]
+        let device = &check.device;
+        vec![
+            device.backend.clone(),
+            device.name.clone(),
+            device.driver.clone().unwrap_or_else(|| "–".into()),
+            device.memory_bytes.map_or_else(|| "–".into(), bytes),
+            off(check.loss_difference),
+            off(check.gradient_difference),
+            check.step_seconds.map_or_else(|| "–".into(), |s| format!("{:.0} ms", s * 1e3)),
+            check.note.clone(),
+        ]
     };
+    let head = ["device", "name", "driver", ">memory", ">loss off by", ">gradients off by", ">a step", "verdict"];
     text.push('\n');
-    text + &table(&["device", "name", ">off by", "verdict"], &report.devices.iter().map(row).collect::<Vec<_>>())
+    text += &table(&head, &report.found.devices.iter().map(row).collect::<Vec<_>>());
+    text + &format!(
+        "Tolerated: losses {LOSS_TOLERANCE:.0e}, gradients {GRADIENT_TOLERANCE:.0e} off Flex, relatively.\n"
+    )
 }

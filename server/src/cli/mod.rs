@@ -9,6 +9,7 @@ mod follow;
 mod leaderboard;
 mod model;
 mod out;
+mod probe_gpus;
 mod recipes;
 mod runs;
 mod sample;
@@ -23,6 +24,7 @@ use client::Client;
 use domain::api::ApiError;
 use out::Out;
 use std::process::ExitCode;
+use training::probe::Probe;
 
 /// Reasoning traces in, a measured model out — on your own machine.
 #[derive(Debug, Parser)]
@@ -74,6 +76,9 @@ enum Command {
     /// Train one job of the worker's
     #[command(hide = true)]
     TrainChild(train_child::Options),
+    /// Look for GPUs in a process that they may crash
+    #[command(hide = true)]
+    ProbeGpus(probe_gpus::Options),
 }
 
 /// Reads the arguments and does what they say. 0: done; 1: an error, said on standard error; 2: wrong usage.
@@ -91,11 +96,16 @@ pub fn main() -> ExitCode {
 
 fn run(cli: Cli, out: Out) -> Result<ExitCode, ApiError> {
     let done = |()| ExitCode::SUCCESS;
+    match Probe::of_this_program() {
+        Ok(probe) => training::probe::install(probe),
+        Err(error) => out.say(&format!("GPUs are not looked for: the program cannot find itself: {error}")),
+    }
     match cli.command {
         Command::Train(options) => return train::run(options, out),
         Command::Doctor(options) => return doctor::run(&options, out).map(done),
         Command::Model(command) => return model::run(command, out).map(done),
         Command::TrainChild(options) => return Ok(train_child::run(&options)),
+        Command::ProbeGpus(options) => return probe_gpus::run(&options).map(done),
         Command::Bench(command) if !command.needs_runtime() => return bench::run(command, out).map(done),
         _ => {}
     }
@@ -113,9 +123,11 @@ fn run(cli: Cli, out: Out) -> Result<ExitCode, ApiError> {
             Command::Leaderboard(options) => leaderboard::run(options, &client()?, out).await.map(done),
             Command::Sample(options) => sample::run(options, &client()?, out).await.map(done),
             Command::Bench(command) => bench::seed(command, out).await.map(done),
-            Command::Train(_) | Command::Doctor(_) | Command::Model(_) | Command::TrainChild(_) => {
-                Ok(ExitCode::SUCCESS)
-            }
+            Command::Train(_)
+            | Command::Doctor(_)
+            | Command::Model(_)
+            | Command::TrainChild(_)
+            | Command::ProbeGpus(_) => Ok(ExitCode::SUCCESS),
         }
     })
 }

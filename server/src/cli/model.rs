@@ -12,7 +12,6 @@ use super::{
 use ::model::{
     Decoder, Device, Folder, Sampler,
     config::TokenIds,
-    devices,
     folder::FolderError,
     generate::{self, GenerateError},
 };
@@ -109,12 +108,12 @@ pub(super) fn run(command: Command, out: Out) -> Result<(), ApiError> {
         Command::Chat(options) => chat::run(&options, out),
         Command::Info { folder } => info(folder, out),
         Command::Logits(input) => {
-            let (decoder, row) = (input.decoder(false)?, input.one()?);
+            let (decoder, row) = (input.decoder(false, out)?, input.one()?);
             let logits = generate::logits(&decoder, row).map_err(failed)?;
             out.show(&Logits { logits }, |l| l.logits.iter().map(|row| format!("{row:?}\n")).collect())
         }
         Command::Loss(input) => {
-            let decoder = input.decoder(true)?;
+            let decoder = input.decoder(true, out)?;
             if let Some(short) = input.ids.iter().find(|row| row.0.len() < 2) {
                 return Err(ApiError::field("ids", format!("{:?}: a loss needs two tokens or more", short.0)));
             }
@@ -123,7 +122,7 @@ pub(super) fn run(command: Command, out: Out) -> Result<(), ApiError> {
             out.show(&measured, |m| facts(&[("loss", m.loss.to_string()), ("grad norm", m.grad_norm.to_string())]))
         }
         Command::Greedy { input, n, no_cache } => {
-            let (decoder, row) = (input.decoder(false)?, input.one()?);
+            let (decoder, row) = (input.decoder(false, out)?, input.one()?);
             let context = decoder.config().context;
             if row.len().saturating_add(n) > context {
                 let message = format!("{} tokens and {n} more are beyond the model's context of {context}", row.len());
@@ -152,7 +151,7 @@ fn reread(decoder: &Decoder, row: &[u32], n: usize) -> Result<Vec<u32>, ApiError
 
 impl Input {
     /// The folder's decoder; `trained`: on a device that keeps gradients. The ids are checked against it.
-    fn decoder(&self, trained: bool) -> Result<Decoder, ApiError> {
+    fn decoder(&self, trained: bool, out: Out) -> Result<Decoder, ApiError> {
         let folder = open(&self.model)?;
         let (vocab, context) = (folder.config.vocab, folder.config.context);
         for row in &self.ids {
@@ -164,7 +163,7 @@ impl Input {
                 return Err(ApiError::field("ids", message));
             }
         }
-        let device = device(self.device)?;
+        let device = device(self.device, out)?;
         let device = if trained { device.autodiff() } else { device };
         folder.decoder(&device).map_err(|e| bad(&self.model, &e))
     }
@@ -177,8 +176,9 @@ impl Input {
     }
 }
 
-fn device(choice: DeviceChoice) -> Result<Device, ApiError> {
-    devices::open(choice).map(|(device, _)| device).map_err(|e| ApiError::field("device", e.to_string()))
+fn device(choice: DeviceChoice, out: Out) -> Result<Device, ApiError> {
+    let opened = training::device::open(choice, &mut |why| out.say(&why));
+    opened.map(|(device, _)| device).map_err(|e| ApiError::field("device", e.to_string()))
 }
 
 fn open(path: &Path) -> Result<Folder, ApiError> {

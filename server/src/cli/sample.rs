@@ -4,7 +4,6 @@
 use super::out::{Out, file_error};
 use client::Client;
 use domain::{
-    DeviceChoice,
     api::{ApiError, ErrorKind, GetRun},
     event::ExportedFile,
     preview::SamplerSettings,
@@ -85,7 +84,7 @@ fn answer(options: &Options, run: String, paths: &[PathBuf], out: Out) -> Result
     let shape = config::from_json(&text(&paths[0])?).map_err(|e| bad(&paths[0], &e))?;
     let tokenizer = Tokenizer::from_json(&text(&paths[1])?).map_err(|e| bad(&paths[1], &e))?;
     let weights = std::fs::read(&paths[2]).map_err(|e| file_error(&paths[2], &e))?;
-    let (device, _) = devices::open(DeviceChoice::Flex).map_err(|e| ApiError::internal(e.to_string()))?;
+    let (device, _) = devices::flex();
     let decoder = store::from_safetensors(&shape, &weights, &device).map_err(|e| bad(&paths[2], &e))?;
     let Options { temperature, top_k, top_p, seed, .. } = *options;
     let sampler = Sampler::new(SamplerSettings { temperature, top_k, top_p, seed });

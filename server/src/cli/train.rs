@@ -14,6 +14,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use model::random::Random;
 use serde::Serialize;
 use service::{import::Lines, recipe};
+use sha2::{Digest, Sha256};
 use std::{
     collections::HashSet,
     fs::File,
@@ -118,6 +119,34 @@ fn read(path: &Path, out: Out) -> Result<(Vec<NewTrace>, u64), ApiError> {
     Ok((traces, refused))
 }
 
+/// A folder belongs to one training: another recipe or other data would take its tokenizer and clear its checkpoints away.
+fn claim(recipe: &domain::Recipe, traces: &[NewTrace], split: SplitPercent, out: &Path) -> Result<(), ApiError> {
+    std::fs::create_dir_all(out).map_err(|e| file_error(out, &e))?;
+    let unwritten = |e: serde_json::Error| ApiError::internal(e.to_string());
+    let mut hash = Sha256::new_with_prefix(split.to_string());
+    hash.update(serde_json::to_vec(recipe).map_err(unwritten)?);
+    for trace in traces {
+        hash.update(serde_json::to_vec(trace).map_err(unwritten)?);
+    }
+    let mine: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let path = out.join("made-from");
+    if std::fs::read_to_string(&path).is_ok_and(|found| found == mine) {
+        return Ok(());
+    }
+    if std::fs::read_dir(out.join("checkpoints")).is_ok_and(|mut found| found.next().is_some()) {
+        return Err(ApiError::conflict(format!(
+            "{} holds a training of another recipe or other data: name another folder, or remove this one",
+            out.display()
+        )));
+    }
+    // Nothing was trained yet; the tokenizer of such a try would be taken for ours.
+    let tokenizer = out.join("tokenizer.json");
+    match std::fs::remove_file(&tokenizer) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(file_error(&tokenizer, &error)),
+        _ => std::fs::write(&path, mine).map_err(|e| file_error(&path, &e)),
+    }
+}
+
 /// Splits by the recipe's seed and writes the splits beside the checkpoints.
 fn prepare(
     recipe: domain::Recipe,
@@ -135,9 +164,9 @@ fn prepare(
         let message = format!("{} traces are too few for a split of {split}", traces.len());
         return Err(ApiError::field("data", message));
     }
+    claim(&recipe, &traces, split, out)?;
     let (held_out, train) = traces.split_at(val + test);
     let (val, test) = held_out.split_at(val);
-    std::fs::create_dir_all(out).map_err(|e| file_error(out, &e))?;
     let out = out.canonicalize().map_err(|e| file_error(out, &e))?;
     let write = |name: SplitName, traces: &[NewTrace]| {
         let path = out.join(format!("{name}.jsonl"));
@@ -194,11 +223,16 @@ impl Watch {
         Self { events, out, bar, report, strict: 0, flexible: 0 }
     }
 
+    /// A line that stays above the bar.
+    fn say(&self, text: &str) {
+        self.bar.suspend(|| self.out.say(text));
+    }
+
     fn event(&mut self, event: &TrainEvent) {
         // The record of a training is worth less than the training: a full disk ends that by itself.
         let written = serde_json::to_writer(&mut self.events, event).map_err(io::Error::from);
         if let Err(error) = written.and_then(|()| self.events.write_all(b"\n")).and_then(|()| self.events.flush()) {
-            self.out.say(&format!("events.jsonl cannot be written: {error}"));
+            self.say(&format!("events.jsonl cannot be written: {error}"));
         }
         match event {
             TrainEvent::Started { parameters, steps, resumed_from, .. } => {
@@ -224,8 +258,8 @@ impl Watch {
                 self.flexible += u32::from(prediction.verdict.flexible);
                 self.bar.inc(1);
             }
-            TrainEvent::Alarm { step, message } => self.out.say(&format!("step {step}: {message}")),
-            TrainEvent::Log { line } => self.out.say(line),
+            TrainEvent::Alarm { step, message } => self.say(&format!("step {step}: {message}")),
+            TrainEvent::Log { line } => self.say(line),
             TrainEvent::Finished { seconds, peak_memory_bytes, tokens_per_sec, .. } => {
                 self.report.seconds = *seconds;
                 self.report.peak_memory_bytes = *peak_memory_bytes;

@@ -45,7 +45,7 @@ pub(super) fn run(options: &Options) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     if let Err(error) = training::run(&job, &mut sink, &stop) {
-        // A disk may be freed and a folder mended; data and divergence stay what they are.
+        // A folder may come back by itself; a full disk, data and divergence stay what they are until a person acts.
         let retry = matches!(error, TrainError::Work(_));
         sink(TrainEvent::Failed { message: error.to_string(), retry });
     }

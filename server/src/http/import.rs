@@ -31,21 +31,28 @@ pub(super) async fn receive(
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Failure> {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let report = if text(CONTENT_TYPE).starts_with("multipart/form-data") {
-        let form = Multipart::from_request(request, &()).await;
-        form_file(&state, form.map_err(|e| ApiError::field("file", e.to_string()))?).await?
-    } else {
-        let source = if about.source.is_empty() { UNNAMED } else { &about.source };
-        let body = request.into_body().into_data_stream().map_err(io::Error::other);
-        state.service.import_traces(&file_name(source), body).await?
-    };
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    let (kind, accept) = (text(CONTENT_TYPE), text(ACCEPT));
+    // A task of its own: when the sender goes away, what has arrived is still kept, to its last whole line.
+    let importing = tokio::spawn(async move {
+        if kind.starts_with("multipart/form-data") {
+            let form = Multipart::from_request(request, &()).await;
+            form_file(&state, form.map_err(|e| ApiError::field("file", e.to_string()))?).await
+        } else {
+            let source = if about.source.is_empty() { UNNAMED } else { &about.source };
+            let body = request.into_body().into_data_stream().map_err(io::Error::other);
+            told(state.service.import_traces(&file_name(source), body).await)
+        }
+    });
+    let report = importing.await.unwrap_or_else(|error| {
+        tracing::error!(%error, "an import panicked");
+        Err(ApiError::internal("Something went wrong on the server; its log says what."))
+    });
     // A form posted without JavaScript goes back to a page.
-    Ok(if text(ACCEPT).contains("text/html") {
-        lead_back(&report).into_response()
-    } else {
-        Json(report).into_response()
-    })
+    if accept.contains("text/html") {
+        return Ok(lead_back(&report).into_response());
+    }
+    Ok(Json(report?).into_response())
 }
 
 /// The first field `file` that has a file.
@@ -83,13 +90,31 @@ async fn forward(
         }
     };
     let (report, ()) = tokio::join!(state.service.import_traces(name, ReceiverStream::new(receive)), pump);
-    report
+    told(report)
+}
+
+/// The answer may never arrive, so the log has it too. A file without a line is refused: nobody meant to send that.
+fn told(report: Result<ImportReport, ApiError>) -> Result<ImportReport, ApiError> {
+    let report = report?;
+    let ImportReport { added, refused, source, problems } = &report;
+    if *added == 0 && *refused == 0 {
+        return Err(ApiError::field("file", "the file is empty: it needs one trace a line, as JSON"));
+    }
+    let last = problems.last().map(|p| format!("line {}: {}", p.line, p.reason)).unwrap_or_default();
+    tracing::info!(added, refused, source, last, "imported");
+    Ok(report)
 }
 
 /// Where a form leads: the list, which says what came of it.
-fn lead_back(report: &ImportReport) -> Redirect {
-    let problem = report.problems.first().map(|p| format!("line {}: {}", p.line, p.reason)).unwrap_or_default();
-    let query = [("added", report.added.to_string()), ("refused", report.refused.to_string()), ("problem", problem)];
+fn lead_back(report: &Result<ImportReport, ApiError>) -> Redirect {
+    let (added, refused, problem) = match report {
+        Ok(report) => {
+            let problem = report.problems.first().map(|p| format!("line {}: {}", p.line, p.reason));
+            (report.added, report.refused, problem.unwrap_or_default())
+        }
+        Err(error) => (0, 0, error.message.clone()),
+    };
+    let query = [("added", added.to_string()), ("refused", refused.to_string()), ("problem", problem)];
     let query: Vec<String> = query.iter().map(|(key, value)| format!("{key}={}", encode(value))).collect();
     Redirect::to(&format!("/traces?{}", query.join("&")))
 }

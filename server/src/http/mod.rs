@@ -6,6 +6,7 @@ mod events;
 mod files;
 mod guard;
 mod import;
+mod log;
 
 use crate::site;
 use axum::{
@@ -58,6 +59,7 @@ pub fn router(state: AppState) -> Router {
         .route("/assets/{name}", get(assets::serve))
         .route("/api/runs/{id}/events", get(events::watch))
         .route("/api/runs/{id}/files/{name}", get(files::serve))
+        .route("/api/runs/{id}/log", get(log::serve))
         .leptos_routes_with_context(&state, routes, context, app::shell::shell)
         .route("/api/{*path}", any(unknown_api))
         .fallback(unknown_page)

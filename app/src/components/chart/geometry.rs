@@ -65,6 +65,11 @@ pub fn path(points: impl Iterator<Item = (f64, f64)>) -> String {
     out
 }
 
+/// An SVG path of a dot at each point: lines of no length with round ends keep their shape when the picture stretches.
+pub fn dots(points: impl Iterator<Item = (f64, f64)>) -> String {
+    points.filter(|(_, y)| y.is_finite()).map(|(x, y)| format!("M{x:.2} {:.2}h0", 100.0 - y)).collect()
+}
+
 /// Exponential moving average with the bias of its beginning taken out (Kingma & Ba 2015); `weight` 0 changes nothing.
 pub fn smooth(values: &[f64], weight: f64) -> Vec<f64> {
     let (mut mean, mut total) = (0.0, 0.0);
@@ -124,6 +129,11 @@ mod tests {
     #[test]
     fn paths_break_at_gaps() {
         assert_eq!(path([(0.0, 0.0), (1.0, f64::NAN), (2.0, 100.0)].into_iter()), "M0.00 100.00M2.00 0.00");
+    }
+
+    #[test]
+    fn dots_skip_gaps() {
+        assert_eq!(dots([(0.0, 0.0), (1.0, f64::NAN), (2.0, 100.0)].into_iter()), "M0.00 100.00h0M2.00 0.00h0");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 mod geometry;
 mod plot;
 
+use super::Icon;
 use geometry::{Scale, figure, smooth};
 use leptos::prelude::*;
 use plot::Plot;
@@ -30,6 +31,8 @@ pub struct CurvePoint {
 #[derive(Debug, Clone, PartialEq)]
 struct Drawing {
     curves: Vec<Curve>,
+    /// The curves as measured, behind the smoothed ones.
+    measured: Vec<Curve>,
     x: Scale,
     y: Scale,
 }
@@ -48,13 +51,14 @@ pub fn Chart(
     /// Low, without controls: for a row of small charts.
     #[prop(optional)]
     small: bool,
+    /// The steps the curves are narrowed to; charts of one run share it.
+    #[prop(optional, into)]
+    zoomed: Signal<Option<(f64, f64)>>,
     #[prop(optional, into)] on_zoom: Option<Callback<Option<(f64, f64)>>>,
 ) -> impl IntoView {
     let hidden = RwSignal::new(Vec::<String>::new());
     let (smoothing, log) = (RwSignal::new(false), RwSignal::new(false));
-    let zoomed = RwSignal::new(false);
     let zoom = Callback::new(move |range: Option<(f64, f64)>| {
-        zoomed.set(range.is_some());
         if let Some(callback) = on_zoom {
             callback.run(range);
         }
@@ -62,7 +66,9 @@ pub fn Chart(
     let drawing = Memo::new(move |_| {
         let hidden = hidden.get();
         let mut shown: Vec<Curve> = curves.get().into_iter().filter(|c| !hidden.contains(&c.name)).collect();
+        let mut measured = Vec::new();
         if smoothing.get() {
+            measured.clone_from(&shown);
             for curve in &mut shown {
                 let values: Vec<f64> = curve.points.iter().map(|p| p.y).collect();
                 for (point, value) in curve.points.iter_mut().zip(smooth(&values, WEIGHT)) {
@@ -73,8 +79,8 @@ pub fn Chart(
         let points = || shown.iter().flat_map(|c| &c.points);
         let (low, high) = points().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), p| (l.min(p.x), h.max(p.x)));
         let x = if low < high { Scale { low, high, log: false } } else { Scale::around(points().map(|p| p.x), false) };
-        let y = Scale::around(points().map(|p| p.y), log.get());
-        Drawing { curves: shown, x, y }
+        let y = Scale::around(points().chain(measured.iter().flat_map(|c| &c.points)).map(|p| p.y), log.get());
+        Drawing { curves: shown, measured, x, y }
     });
     let legend = move || {
         curves.with(|all| all.iter().map(|c| (c.name.clone(), c.colour)).collect::<Vec<_>>())
@@ -97,13 +103,13 @@ pub fn Chart(
             <figcaption>
                 <h3>{heading}<small class="dim">{(!unit.is_empty()).then(|| format!(" {unit}"))}</small></h3>
                 <div class="chart-tools">
-                    {legend}
+                    {(!small).then_some(legend)}
                     <Show when=move || !small>
                         <label class="needs-js"><input type="checkbox" prop:checked=smoothing on:change=move |ev| smoothing.set(event_target_checked(&ev))/>"Smooth"</label>
                         <label class="needs-js"><input type="checkbox" prop:checked=log on:change=move |ev| log.set(event_target_checked(&ev))/>"Log"</label>
                     </Show>
-                    <Show when=move || zoomed.get()>
-                        <button type="button" class="button small" on:click=move |_| zoom.run(None)>"Whole run"</button>
+                    <Show when=move || zoomed.get().is_some()>
+                        <button type="button" class="button small" on:click=move |_| zoom.run(None)><Icon name="rotate-ccw"/>"Whole run"</button>
                     </Show>
                 </div>
             </figcaption>

@@ -1,8 +1,11 @@
 //! The plot of a chart: axes, curves, and what pointer and keys do on it.
 
-use super::{Drawing, figure, geometry};
-use crate::components::count;
+use super::{Curve, CurvePoint, Drawing, figure, geometry};
+use crate::{browser, components::count};
 use leptos::{html, prelude::*};
+
+/// Curves of at most so many points show each as a dot: a validation loss has few, and one point makes no line.
+const DOTS: usize = 40;
 
 /// Steps where any curve has a point, in order.
 fn steps(drawing: &Drawing) -> Vec<f64> {
@@ -10,6 +13,11 @@ fn steps(drawing: &Drawing) -> Vec<f64> {
     steps.sort_by(f64::total_cmp);
     steps.dedup();
     steps
+}
+
+/// The least and greatest value behind a bucket of several points.
+fn spread(point: &CurvePoint) -> Option<String> {
+    (point.max > point.min).then(|| format!("{}–{}", figure(point.min), figure(point.max)))
 }
 
 #[component]
@@ -50,32 +58,36 @@ pub(super) fn Plot(
     };
     let curves = move || {
         drawing.with(|d| {
-            d.curves
-                .iter()
-                .map(|c| {
-                    let line = geometry::path(c.points.iter().map(|p| (d.x.place(p.x), d.y.place(p.y))));
-                    let band = c.points.iter().any(|p| p.max > p.min).then(|| {
-                        let clamp = |v: f64| d.y.place(v).clamp(0.0, 100.0);
-                        let up = c.points.iter().map(|p| (d.x.place(p.x), clamp(p.max)));
-                        let down = c.points.iter().rev().map(|p| (d.x.place(p.x), clamp(p.min)));
-                        geometry::path(up.chain(down)) + "Z"
-                    });
-                    let class = format!("series-{}", c.colour);
-                    view! {
-                        <g class=class>
-                            {band.map(|d| view! { <path class="band" d=d/> })}
-                            <path class="line" d=line/>
-                        </g>
-                    }
-                })
-                .collect_view()
+            let line = |c: &Curve| geometry::path(c.points.iter().map(|p| (d.x.place(p.x), d.y.place(p.y))));
+            let measured = d.measured.iter().map(|c| {
+                view! { <g class=format!("series-{}", c.colour)><path class="line measured" d=line(c)/></g> }.into_any()
+            });
+            let drawn = d.curves.iter().map(|c| {
+                let band = c.points.iter().any(|p| p.max > p.min).then(|| {
+                    let clamp = |v: f64| d.y.place(v).clamp(0.0, 100.0);
+                    let up = c.points.iter().map(|p| (d.x.place(p.x), clamp(p.max)));
+                    let down = c.points.iter().rev().map(|p| (d.x.place(p.x), clamp(p.min)));
+                    geometry::path(up.chain(down)) + "Z"
+                });
+                let few = (c.points.len() <= DOTS)
+                    .then(|| geometry::dots(c.points.iter().map(|p| (d.x.place(p.x), d.y.place(p.y)))));
+                view! {
+                    <g class=format!("series-{}", c.colour)>
+                        {band.map(|d| view! { <path class="band" d=d/> })}
+                        <path class="line" d=line(c)/>
+                        {few.map(|d| view! { <path class="dots" d=d/> })}
+                    </g>
+                }
+                .into_any()
+            });
+            measured.chain(drawn).collect_view()
         })
     };
     let across = move || {
         drawing.with(|d| {
             let ticks = d.y.ticks(4).into_iter();
             ticks
-                .map(|v| view! { <span class="tick y" style:bottom=format!("{:.2}%", d.y.place(v))>{figure(v)}</span> })
+                .map(|v| view! { <i class="grid" style:bottom=format!("{:.2}%", d.y.place(v))></i><span class="tick y" style:bottom=format!("{:.2}%", d.y.place(v))>{figure(v)}</span> })
                 .collect_view()
         })
     };
@@ -95,7 +107,7 @@ pub(super) fn Plot(
                 .iter()
                 .filter_map(|c| {
                     let point = c.points.iter().rfind(|p| p.x <= x + 0.5)?;
-                    Some(view! { <li class=format!("series-{}", c.colour)><i></i>{c.name.clone()}<b class="num">{figure(point.y)}</b></li> })
+                    Some(view! { <li class=format!("series-{}", c.colour)><i></i>{c.name.clone()}<b class="num">{figure(point.y)}</b><small class="num dim">{spread(point)}</small></li> })
                 })
                 .collect_view();
             let left = d.x.place(x);
@@ -118,8 +130,15 @@ pub(super) fn Plot(
         <div class="plot-box">
             <div class="plot" node_ref=node tabindex="0" role="group" aria-label=format!("{title}. Arrow keys read the values.")
                 on:pointermove=move |ev| at.set(nearest(value(ev.offset_x())))
-                on:pointerleave=move |_| { at.set(None); drag.set(None); }
-                on:pointerdown=move |ev| drag.set(Some(value(ev.offset_x())))
+                on:pointerleave=move |_| if drag.get_untracked().is_none() { at.set(None) }
+                on:pointerdown=move |ev| {
+                    // A finger scrolls the page and reads values; a mouse or pen also zooms.
+                    if zoomable && ev.button() == 0 && ev.pointer_type() != "touch" {
+                        browser::hold_pointer(&ev);
+                        drag.set(Some(value(ev.offset_x())));
+                    }
+                }
+                on:pointercancel=move |_| drag.set(None)
                 on:pointerup=move |ev| release(ev.offset_x())
                 on:dblclick=move |_| zoom.run(None)
                 on:blur=move |_| at.set(None)

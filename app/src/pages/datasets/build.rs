@@ -2,6 +2,7 @@
 
 use crate::{
     api::{DatasetsBuild, Failure, traces_facets, traces_list},
+    browser,
     components::{Field, Icon, Load, Page, Problem, Select, counted},
 };
 use domain::{
@@ -35,6 +36,11 @@ fn BuildForm(facets: Facets) -> impl IntoView {
     let failure = Signal::derive(move || {
         let said = build.value().get().and_then(Result::err);
         said.or_else(|| query.read().get("__err").map(|err| Failure::from_address(&err)))
+    });
+    Effect::new(move |_| {
+        if failure.get().is_some() {
+            browser::focus_soon("[aria-invalid=true]");
+        }
     });
     let about = move |path: &'static str| Signal::derive(move || failure.get().and_then(|failure| failure.about(path)));
     const SHOWN: [&str; 8] = ["dataset", "family", "source", "category", "search", "limit", "split", "seed"];

@@ -23,8 +23,10 @@ pub fn DatasetPage() -> impl IntoView {
     view! {
         <Page title=name trail=vec![("/datasets", "Datasets")] action>
             <Load from=dataset let:dataset>
-                <Overview dataset/>
-                <Items dataset=name/>
+                {
+                    let sizes = [dataset.stats.train, dataset.stats.val, dataset.stats.test];
+                    view! { <Overview dataset/><Items dataset=name sizes/> }
+                }
             </Load>
         </Page>
     }

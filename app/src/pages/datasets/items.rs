@@ -2,7 +2,7 @@
 
 use crate::{
     api::datasets_items,
-    components::{Load, Pager, TraceBody, with_query},
+    components::{Icon, Load, Pager, TraceBody, count, with_query},
 };
 use domain::{
     NewTrace, SplitName,
@@ -17,7 +17,11 @@ use text::{layout, tokenizer, view};
 const LIMIT: u32 = 20;
 
 #[component]
-pub(super) fn Items(#[prop(into)] dataset: Signal<String>) -> impl IntoView {
+pub(super) fn Items(
+    #[prop(into)] dataset: Signal<String>,
+    /// Items of train, val and test.
+    sizes: [u32; 3],
+) -> impl IntoView {
     let query = use_query_map();
     let split =
         Memo::new(move |_| query.read().get("split").filter(|s| !s.is_empty()).unwrap_or_else(|| "train".to_owned()));
@@ -28,9 +32,10 @@ pub(super) fn Items(#[prop(into)] dataset: Signal<String>) -> impl IntoView {
     );
     let tabs = SplitName::ALL
         .into_iter()
-        .map(|name| {
+        .zip(sizes)
+        .map(|(name, size)| {
             let here = move || (split.get() == name.key()).then_some("page");
-            view! { <a href=move || format!("/datasets/{}?split={name}", dataset.get()) aria-current=here>{name.key()}</a> }
+            view! { <a href=move || format!("/datasets/{}?split={name}", dataset.get()) aria-current=here data-noscroll>{name.key()}<small class="num">{count(size.into())}</small></a> }
         })
         .collect_view();
     view! {
@@ -42,7 +47,7 @@ pub(super) fn Items(#[prop(into)] dataset: Signal<String>) -> impl IntoView {
                 {
                     let path = format!("/datasets/{}", dataset.get_untracked());
                     let link = move |offset: u64| with_query(&path, &query.read_untracked(), &[("offset", &offset.to_string())]);
-                    view! { <Pager offset=page.offset limit=page.limit total=page.total link/> }
+                    view! { <Pager offset=page.offset limit=page.limit total=page.total link stay=true/> }
                 }
             </Load>
         </section>
@@ -55,7 +60,7 @@ fn Item(item: DatasetItem) -> impl IntoView {
     view! {
         <li>
             <details class="item">
-                <summary data-row><span class="num dim">{item.index + 1}</span><span class="clip">{item.trace.prompt.clone()}</span><span class="mono clip item-answer">{item.trace.final_answer.clone()}</span></summary>
+                <summary data-row><Icon name="chevron-right"/><span class="num dim">{item.index + 1}</span><span class="clip">{item.trace.prompt.clone()}</span><span class="mono clip item-answer">{item.trace.final_answer.clone()}</span></summary>
                 <div class="item-body columns">
                     <TraceBody trace=item.trace/>
                     <div class="stack tight"><span class="label">"As the model reads it"</span><Tokens trace/></div>

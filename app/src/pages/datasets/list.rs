@@ -2,11 +2,11 @@
 
 use crate::{
     api::datasets_list,
-    components::{Empty, Icon, Load, Page, Time, count},
+    components::{Empty, Found, Icon, Load, Page, Search, Time, count},
 };
 use domain::{api::ListDatasets, dataset::Dataset};
 use leptos::{either::Either, prelude::*};
-use leptos_router::{components::Form, hooks::use_query_map};
+use leptos_router::hooks::use_query_map;
 
 #[component]
 pub fn DatasetsPage() -> impl IntoView {
@@ -15,20 +15,12 @@ pub fn DatasetsPage() -> impl IntoView {
     let datasets = Resource::new(search, |search| datasets_list(ListDatasets { search }));
     view! {
         <Page title="Datasets" action=|| view! { <a class="button primary" href="/datasets/new"><Icon name="plus"/>"Build dataset"</a> }>
-            <Form method="GET" action="/datasets" attr:class="searching" attr:role="search">
-                <label class="search">
-                    <span class="visually-hidden">"Search datasets"</span>
-                    <Icon name="search"/>
-                    <input type="search" name="search" placeholder="Search datasets" data-search value=query.read_untracked().get("search").unwrap_or_default()/>
-                    <kbd aria-hidden="true">"/"</kbd>
-                </label>
-                <button class="button">"Search"</button>
-            </Form>
+            <Search action="/datasets" what="datasets"/>
             <Load from=datasets let:datasets>
                 {if datasets.is_empty() {
                     Either::Left(view! { <Nothing searched=!search().is_empty()/> })
                 } else {
-                    Either::Right(view! { <Table datasets/> })
+                    Either::Right(view! { <Found total=datasets.len() as u64 one="dataset" many="datasets"/><Table datasets/> })
                 }}
             </Load>
         </Page>
@@ -40,6 +32,7 @@ fn Nothing(searched: bool) -> impl IntoView {
     if searched {
         Either::Left(view! {
             <Empty icon="search" title="No dataset matches">
+                <p>"No name contains these words."</p>
                 <a class="button" href="/datasets">"Clear the search"</a>
             </Empty>
         })
@@ -68,7 +61,7 @@ fn Table(datasets: Vec<Dataset>) -> impl IntoView {
                     <td class="num">{count(s.train.into())}</td>
                     <td class="num">{count(s.val.into())}</td>
                     <td class="num">{count(s.test.into())}</td>
-                    <td class="name">{families}</td>
+                    <td class="name" title=families.clone()>{families.clone()}</td>
                     <td class="mono dim" title=dataset.content_hash.clone()>{dataset.content_hash.get(..10).unwrap_or_default().to_owned()}</td>
                     <td class="dim"><Time at=dataset.created_at/></td>
                 </tr>

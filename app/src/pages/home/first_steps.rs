@@ -5,8 +5,11 @@ use crate::{
     components::{Icon, Problem, counted},
 };
 use domain::api::Home;
-use leptos::{either::EitherOf4, prelude::*};
+use leptos::{either::EitherOf5, prelude::*};
 use leptos_router::hooks::use_query_map;
+
+/// The name of the dataset that the first steps build.
+const SUMS: &str = "addition@";
 
 /// Where the person stands.
 #[derive(Clone, Copy, PartialEq, PartialOrd)]
@@ -53,7 +56,7 @@ pub(super) fn FirstSteps(
     let dataset = home.newest_dataset.clone().unwrap_or_default();
     let chosen = dataset.clone();
     let action = match stage {
-        Stage::Traces => EitherOf4::A(view! {
+        Stage::Traces => EitherOf5::A(view! {
             <ActionForm action=generate>
                 <input type="hidden" name="request[family]" value="addition"/>
                 <input type="hidden" name="request[count]" value="5000"/>
@@ -62,7 +65,7 @@ pub(super) fn FirstSteps(
                 <button class="primary" disabled=busy><Icon name="sparkles"/>"Generate 5,000 additions"</button>
             </ActionForm>
         }),
-        Stage::Dataset => EitherOf4::B(view! {
+        Stage::Dataset => EitherOf5::B(view! {
             <ActionForm action=freeze>
                 <input type="hidden" name="request[dataset]" value="addition@1"/>
                 <input type="hidden" name="request[family]" value="addition"/>
@@ -71,7 +74,11 @@ pub(super) fn FirstSteps(
                 <button class="primary" disabled=busy><Icon name="database"/>"Build addition@1"</button>
             </ActionForm>
         }),
-        Stage::Run => EitherOf4::C(view! {
+        // A shipped recipe fits the sums; other data wants a recipe chosen for it.
+        Stage::Run if !dataset.starts_with(SUMS) => EitherOf5::E(view! {
+            <a class="button primary" href=format!("/runs/new?dataset={dataset}")><Icon name="play"/>"Choose a recipe and train"</a>
+        }),
+        Stage::Run => EitherOf5::C(view! {
             <ActionForm action=start>
                 <input type="hidden" name="request[recipe]" value="addition"/>
                 <input type="hidden" name="request[dataset]" value=chosen/>
@@ -79,11 +86,12 @@ pub(super) fn FirstSteps(
             </ActionForm>
         }),
         Stage::Waiting => {
-            EitherOf4::D(view! { <p class="dim">"Training. It takes some minutes; the page follows it below."</p> })
+            EitherOf5::D(view! { <p class="dim">"Training. It takes some minutes; the page follows it below."</p> })
         }
     };
     let (one, two) = (stage > Stage::Traces, stage == Stage::Waiting);
-    let on_dataset = (!dataset.is_empty()).then(|| view! { " on "<b class="wrap">{dataset}</b> });
+    let on_dataset = (!dataset.is_empty())
+        .then(|| view! { ", on "<b class="clip inline-clip" title=dataset.clone()>{dataset.clone()}</b> });
     view! {
         <section class="first" aria-labelledby="first-title">
             <h2 id="first-title">"From nothing to a model that shows its work"</h2>
@@ -95,7 +103,7 @@ pub(super) fn FirstSteps(
                 </li>
                 <li class:now=matches!(stage, Stage::Dataset | Stage::Run | Stage::Waiting)>
                     {mark(two, "2")}
-                    <div><h3>"Build a dataset and train"</h3><p>"A small Llama from scratch, on this machine"{on_dataset}"."</p></div>
+                    <div><h3>"Build a dataset and train"</h3><p>"A small Llama from scratch, on this machine"{on_dataset}</p></div>
                 </li>
                 <li>
                     {mark(false, "3")}

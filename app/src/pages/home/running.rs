@@ -1,6 +1,6 @@
 //! Runs on the home page: under way, failed, finished.
 
-use crate::components::{Icon, Sparkline, StateBadge, Time, count, duration, loss, score};
+use crate::components::{Icon, Sparkline, StateBadge, Time, count, duration, loss, margin, value};
 use domain::{RunState, api::RunRow};
 use leptos::prelude::*;
 
@@ -25,7 +25,7 @@ pub(super) fn Running(rows: Vec<RunRow>) -> impl IntoView {
                     </header>
                     <div class="live-line">
                         <span class="big num">{run.loss.map_or_else(|| "–".to_owned(), loss)}<small class="dim">" loss"</small></span>
-                        <Sparkline values=run.sparkline/>
+                        <span class="burning"><Sparkline values=run.sparkline/></span>
                     </div>
                     <div class="progress ember" role="progressbar" aria-label="Steps" aria-valuenow=run.step aria-valuemax=run.steps>
                         <i style:width=format!("{share:.1}%")></i>
@@ -72,10 +72,10 @@ pub(super) fn Finished(rows: Vec<RunRow>, seen: RwSignal<Option<i64>>) -> impl I
             let new = move || at.zip(seen.get()).is_some_and(|(at, seen)| at.0 > seen);
             view! {
                 <tr>
-                    <td class="fill"><a data-row href=format!("/runs/{}", run.id)>{run.name}</a>{move || new().then(|| view! { " "<span class="badge good">"New"</span> })}</td>
+                    <td class="fill"><a data-row href=format!("/runs/{}", run.id) title=run.name.clone()>{run.name.clone()}</a>{move || new().then(|| view! { " "<span class="badge good">"New"</span> })}</td>
                     <td><StateBadge state=run.state/></td>
-                    <td class="name">{run.dataset.to_string()}</td>
-                    <td class="num">{run.strict.map_or_else(|| "–".to_owned(), |s| score(&s))}</td>
+                    <td class="name" title=run.dataset.to_string()>{run.dataset.to_string()}</td>
+                    <td class="num">{run.strict.map_or_else(|| "–".to_owned(), |s| value(&s))}<small class="dim">{run.strict.map(|s| margin(&s))}</small></td>
                     <td class="num">{run.val_loss.or(run.loss).map_or_else(|| "–".to_owned(), loss)}</td>
                     <td>{at.map(|at| view! { <Time at/> })}</td>
                     <td>{(run.state == RunState::Done).then(|| view! { <a href=format!("/playground?run={}", run.id)>"Talk to it"</a> })}</td>
@@ -87,7 +87,7 @@ pub(super) fn Finished(rows: Vec<RunRow>, seen: RwSignal<Option<i64>>) -> impl I
         <section class="stack">
             <h2>"Finished"</h2>
             <div class="table-box">
-                <table>
+                <table class="runs">
                     <thead><tr><th>"Run"</th><th>"State"</th><th>"Dataset"</th><th class="num">"Strict score"</th><th class="num">"Loss"</th><th>"When"</th><th></th></tr></thead>
                     <tbody>{rows}</tbody>
                 </table>

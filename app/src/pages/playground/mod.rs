@@ -12,7 +12,11 @@ use crate::{
 };
 use domain::api::{GetRun, ListRuns, RunRow};
 use leptos::{either::Either, prelude::*};
-use leptos_router::{components::Form, hooks::use_query_map};
+use leptos_router::{
+    NavigateOptions,
+    components::Form,
+    hooks::{use_navigate, use_query_map},
+};
 use model::ModelCard;
 use session::Session;
 use talk::Talk;
@@ -48,10 +52,23 @@ fn Nothing() -> impl IntoView {
 #[component]
 fn Choose(runs: Vec<RunRow>) -> impl IntoView {
     let query = use_query_map();
-    let first = runs.first().map(|run| run.id.to_string()).unwrap_or_default();
+    let strict = |run: &RunRow| run.strict.map_or(-1.0, |score| score.value);
+    // The best, and the newest of equals (`max_by` takes the last).
+    let first = runs.iter().rev().max_by(|a, b| strict(a).total_cmp(&strict(b)));
+    let first = first.map(|run| run.id.to_string()).unwrap_or_default();
     let chosen =
         Memo::new(move |_| query.read().get("run").filter(|id| !id.is_empty()).unwrap_or_else(|| first.clone()));
     let run = Resource::new(move || chosen.get(), |id| runs_get(GetRun { id }));
+    // Without a wish in the address: the model that was talked to last, whose weights this browser still has.
+    let ids: Vec<String> = runs.iter().map(|run| run.id.to_string()).collect();
+    let navigate = use_navigate();
+    Effect::new(move |_| {
+        let wished = query.read_untracked().get("run").is_some_and(|id| !id.is_empty());
+        if let Some(id) = browser::remembered("anneal-model").filter(|id| !wished && ids.contains(id)) {
+            let options = NavigateOptions { replace: true, scroll: false, ..Default::default() };
+            navigate(&format!("/playground?run={id}"), options);
+        }
+    });
     let options = runs
         .into_iter()
         .map(|run| {

@@ -3,7 +3,7 @@
 use super::session::{End, Phase, Session, Turn};
 use crate::components::Icon;
 use domain::{GenerateSpec, TaskFamily, preview::PreviewToken};
-use leptos::prelude::*;
+use leptos::{either::Either, prelude::*};
 
 /// Prompts that the family's generator gives for a seed no recipe uses.
 fn examples(family: &str) -> Vec<String> {
@@ -47,7 +47,7 @@ pub(super) fn Talk(session: Session, family: String) -> impl IntoView {
         .collect_view();
     view! {
         <section class="talk stack">
-            <ol class="turns" aria-live="polite">
+            <ol class="turns">
                 <For each=move || session.turns.get() key=|turn| turn.id let:turn><li><TurnView turn/></li></For>
             </ol>
             <form class="ask" on:submit=move |ev| { ev.prevent_default(); ask(); }>
@@ -69,7 +69,7 @@ pub(super) fn Talk(session: Session, family: String) -> impl IntoView {
 
 #[component]
 fn TurnView(turn: Turn) -> impl IntoView {
-    let looked_at = RwSignal::new(None::<PreviewToken>);
+    let looked_at = RwSignal::new(None::<usize>);
     let end = move || {
         turn.end.get().map(|end| match end {
             End::Finished { finish, tokens, tokens_per_sec } => {
@@ -86,22 +86,44 @@ fn TurnView(turn: Turn) -> impl IntoView {
             End::Failed(why) => view! { <p class="bad-text" role="alert">{why}</p> }.into_any(),
         })
     };
+    // One stop for the Tab key, arrows inside: an answer has hundreds of tokens.
+    let walk = move |ev: leptos::ev::KeyboardEvent| {
+        let last = turn.tokens.with_untracked(Vec::len).saturating_sub(1);
+        let here = looked_at.get_untracked();
+        let next = match ev.key().as_str() {
+            "ArrowRight" => here.map_or(0, |at| (at + 1).min(last)),
+            "ArrowLeft" => here.map_or(last, |at| at.saturating_sub(1)),
+            "Home" => 0,
+            "End" => last,
+            _ => return,
+        };
+        ev.prevent_default();
+        looked_at.set(Some(next));
+    };
+    let seen = move || looked_at.get().and_then(|at| turn.tokens.with(|tokens| tokens.get(at).cloned()));
+    let whole = move || {
+        let text = || turn.tokens.with(|tokens| tokens.iter().map(|token| token.text.as_str()).collect::<String>());
+        turn.end.get().map(|_| text())
+    };
     view! {
         <article class="turn">
             <pre class="said">{turn.prompt.get_value()}</pre>
-            <pre class="wrote" class:arriving=move || turn.end.get().is_none() on:mouseleave=move |_| looked_at.set(None)>
+            <pre class="wrote" tabindex="0" role="group" aria-label="What the model wrote. Arrow keys read each token's probability and rivals."
+                class:arriving=move || turn.end.get().is_none() on:mouseleave=move |_| looked_at.set(None) on:blur=move |_| looked_at.set(None) on:keydown=walk>
                 <For each=move || turn.tokens.get().into_iter().enumerate() key=|(at, _)| *at let:entry>
                     {
-                        let (_, token) = entry;
-                        let (text, sure) = (token.text.clone(), token.probability);
-                        let look = move || looked_at.set(Some(token.clone()));
-                        let look_too = look.clone();
-                        view! { <span class="token" style=("--sure", format!("{sure:.2}")) tabindex="0" on:mouseenter=move |_| look() on:focus=move |_| look_too()>{text}</span> }
+                        let (at, token) = entry;
+                        view! { <span class="token" class:looked=move || looked_at.get() == Some(at) style=("--sure", format!("{:.2}", token.probability)) on:mouseenter=move |_| looked_at.set(Some(at))>{token.text}</span> }
                     }
                 </For>
             </pre>
-            <div class="rivals">{move || looked_at.get().map(|token| view! { <Rivals token/> })}</div>
+            // Said once, when it is whole: token by token nobody could follow.
+            <p class="visually-hidden" role="status">{whole}</p>
             {end}
+            <div class="rivals" aria-live="polite">{move || match seen() {
+                Some(token) => Either::Left(view! { <Rivals token/> }),
+                None => Either::Right(turn.end.get().map(|_| view! { <p>"Point at a token to see how sure the model was, and what else it weighed."</p> })),
+            }}</div>
         </article>
     }
 }

@@ -1,15 +1,18 @@
 //! A run's evaluation, read like an exam paper: prompt, expected, what the model wrote with its answer marked, verdict.
 
 use crate::{
-    api::evaluations_get,
-    components::{Empty, Icon, Load, Page, Pager, count, score, with_query},
+    api::{Failure, evaluations_get, runs_get},
+    components::{Empty, Icon, Load, Page, Pager, count, margin, value, with_query},
 };
 use domain::{
     Prediction, Score,
-    api::{EvaluationDetail, GetEvaluation},
+    api::{EvaluationDetail, GetEvaluation, GetRun},
 };
 use leptos::{either::Either, ev, prelude::*};
-use leptos_router::hooks::{use_navigate, use_params_map, use_query_map};
+use leptos_router::{
+    NavigateOptions,
+    hooks::{use_navigate, use_params_map, use_query_map},
+};
 
 /// Predictions on a page.
 const LIMIT: u32 = 50;
@@ -25,7 +28,12 @@ pub fn EvaluationPage() -> impl IntoView {
         offset: query.read().get("offset").and_then(|o| o.parse().ok()).unwrap_or(0),
         limit: LIMIT,
     };
-    let detail = Resource::new_blocking(asked, evaluations_get);
+    let detail = Resource::new_blocking(asked, |request: GetEvaluation| async move {
+        let run = runs_get(GetRun { id: request.run.clone() }).await?;
+        Ok::<_, Failure>((run.row.name, evaluations_get(request).await?))
+    });
+    let name = RwSignal::new(None::<String>);
+    let under = Signal::derive(move || name.get().map(|name| (format!("/runs/{}", run.get()), name)));
     let here = move || format!("/runs/{}/evaluation", run.get());
     let navigate = use_navigate();
     Effect::new(move |_| {
@@ -33,33 +41,41 @@ pub fn EvaluationPage() -> impl IntoView {
         let handle = window_event_listener(ev::keydown, move |key| {
             if key.key() == "f" && !crate::browser::is_typing(&key) && !key.ctrl_key() && !key.meta_key() {
                 let next = if only.get_untracked() == "wrong" { "" } else { "?only=wrong" };
-                navigate(&format!("/runs/{}/evaluation{next}", run.get_untracked()), Default::default());
+                let options = NavigateOptions { scroll: false, ..Default::default() };
+                navigate(&format!("/runs/{}/evaluation{next}", run.get_untracked()), options);
             }
         });
         on_cleanup(move || handle.remove());
     });
-    let tab = move |key: &'static str, words: &'static str| {
-        view! { <a href=move || with_query(&here(), &query.read(), &[("only", key), ("offset", "")]) aria-current=move || (only.get() == key).then_some("page")>{words}</a> }
+    let tab = move |key: &'static str, words: &'static str, n: u32| {
+        view! { <a data-noscroll href=move || with_query(&here(), &query.read(), &[("only", key), ("offset", "")]) aria-current=move || (only.get() == key).then_some("page")>{words}<small class="num">{count(n.into())}</small></a> }
     };
     view! {
-        <Page title="Evaluation" trail=vec![("/runs", "Runs")]>
-            <p><a href=move || format!("/runs/{}", run.get())>"Back to the run"</a><span class="dim">" · j and k walk, f shows the wrong ones"</span></p>
-            <Load from=detail let:detail>
-                {if detail.evaluation.items == 0 {
-                    Either::Left(view! { <Empty icon="gauge" title="Not evaluated yet"><p>"When training ends, the model answers every held-out item of the test split. They will stand here, one by one."</p></Empty> })
-                } else {
+        <Page title="Evaluation" trail=vec![("/runs", "Runs")] under>
+            <Load from=detail let:found>
+                {
+                    let (of, detail) = found;
+                    name.set(Some(of));
+                    if detail.evaluation.items == 0 {
+                        return Either::Left(view! { <Empty icon="gauge" title="Not evaluated yet"><p>"When training ends, the model answers every held-out item of the test split. They will stand here, one by one."</p></Empty> })
+                    }
                     let offset = query.read_untracked().get("offset").and_then(|o| o.parse().ok()).unwrap_or(0);
                     let link = move |offset: u64| with_query(&here(), &query.read_untracked(), &[("offset", &offset.to_string())]);
                     let total = u64::from(detail.matching);
                     let items = detail.predictions.clone();
+                    let all = detail.evaluation.strict.n;
+                    let right = (detail.evaluation.strict.value * f64::from(all)).round() as u32;
                     Either::Right(view! {
                         <Scores detail/>
-                        <nav class="tabs" aria-label="Filter">{tab("", "All")}{tab("wrong", "Wrong")}{tab("right", "Right")}</nav>
+                        <div class="row between exam-head">
+                            <nav class="tabs" aria-label="Filter">{tab("", "All", all)}{tab("wrong", "Wrong", all - right.min(all))}{tab("right", "Right", right)}</nav>
+                            <p class="dim"><kbd>"j"</kbd>" "<kbd>"k"</kbd>" next and previous · "<kbd>"f"</kbd>" wrong only"</p>
+                        </div>
                         {items.is_empty().then(|| view! { <p class="dim">"None."</p> })}
                         <ol class="exam">{items.into_iter().map(|p| view! { <Item p/> }).collect_view()}</ol>
                         <Pager offset limit=LIMIT total link/>
                     })
-                }}
+                }
             </Load>
         </Page>
     }
@@ -70,8 +86,8 @@ fn Scores(detail: EvaluationDetail) -> impl IntoView {
     let e = detail.evaluation;
     view! {
         <dl class="figures">
-            <div><dt>"Strict"</dt><dd>{score(&e.strict)}<Interval of=e.strict/></dd></div>
-            <div><dt>"Flexible"</dt><dd>{score(&e.flexible)}<Interval of=e.flexible/></dd></div>
+            <div><dt>"Strict"</dt><dd>{value(&e.strict)}<small class="num">{margin(&e.strict)}</small><Interval of=e.strict/></dd></div>
+            <div><dt>"Flexible"</dt><dd>{value(&e.flexible)}<small class="num">{margin(&e.flexible)}</small><Interval of=e.flexible/></dd></div>
             <div><dt>"Items"</dt><dd>{count(e.strict.n.into())}<small>{(!e.complete).then(|| format!(" of {}, unfinished", count(e.items.into())))}</small></dd></div>
             <div><dt>"Dataset"</dt><dd><a href=format!("/datasets/{}", e.dataset)>{e.dataset.to_string()}</a><small>" test split, extractor "{e.extractor}</small></dd></div>
         </dl>

@@ -2,9 +2,9 @@
 
 use crate::{
     api::runs_list,
-    browser,
     components::{
-        Empty, Icon, Load, Page, Pager, Sparkline, StateBadge, Time, count, duration, loss, score, with_query,
+        Choice, Empty, Found, Icon, Load, Page, Pager, Search, Sparkline, StateBadge, Time, count, duration, loss,
+        margin, state_word, value, with_query,
     },
 };
 use domain::{
@@ -12,7 +12,7 @@ use domain::{
     api::{ListRuns, RunRow},
 };
 use leptos::{either::Either, prelude::*};
-use leptos_router::{components::Form, hooks::use_query_map, params::ParamsMap};
+use leptos_router::{hooks::use_query_map, params::ParamsMap};
 use std::time::Duration;
 
 /// Often enough to look alive, seldom enough to cost nothing.
@@ -59,7 +59,7 @@ pub fn RunsPage() -> impl IntoView {
                     Either::Left(view! { <Nothing/> })
                 } else {
                     let link = move |offset: u64| with_query("/runs", &query.read_untracked(), &[("offset", &offset.to_string())]);
-                    Either::Right(view! { <Table rows=page.rows/><Pager offset=page.offset limit=page.limit total=page.total link/> })
+                    Either::Right(view! { <Found total=page.total one="run" many="runs"/><Table rows=page.rows/><Pager offset=page.offset limit=page.limit total=page.total link/> })
                 }}
             </Load>
         </Page>
@@ -68,33 +68,22 @@ pub fn RunsPage() -> impl IntoView {
 
 #[component]
 fn Filters() -> impl IntoView {
-    let query = use_query_map();
-    let now = asked(&query.read_untracked());
-    let states = [("active", "Under way")].into_iter().chain(RunState::ALL.map(|s| (s.key(), s.key())));
-    let states =
-        states.map(|(key, word)| view! { <option value=key selected=key == now.state>{word}</option> }).collect_view();
-    let sorts = [
-        ("created", "Newest first"),
+    let pair = |(key, words): (&str, &str)| (key.to_owned(), words.to_owned());
+    let states = [("", "Any state"), ("active", "Under way")].into_iter().map(pair);
+    let states = states.chain(RunState::ALL.map(|state| (state.key().to_owned(), state_word(state).to_owned())));
+    let orders = [
+        ("", "Newest first"),
         ("-created", "Oldest first"),
         ("name", "Name"),
         ("loss", "Loss"),
         ("val_loss", "Val loss"),
         ("score", "Score"),
     ];
-    let sorts =
-        sorts.map(|(key, word)| view! { <option value=key selected=key == now.sort>{word}</option> }).collect_view();
     view! {
-        <Form method="GET" action="/runs" attr:class="searching" attr:role="search">
-            <label class="search">
-                <span class="visually-hidden">"Search runs"</span>
-                <Icon name="search"/>
-                <input type="search" name="search" placeholder="Search name, dataset or id" data-search value=now.search/>
-                <kbd aria-hidden="true">"/"</kbd>
-            </label>
-            <select name="state" aria-label="Filter by state" on:change=move |ev| browser::submit_form_of(&ev)><option value="">"Any state"</option>{states}</select>
-            <select name="sort" aria-label="Order" on:change=move |ev| browser::submit_form_of(&ev)>{sorts}</select>
-            <button class="button">"Search"</button>
-        </Form>
+        <Search action="/runs" what="name, dataset or id">
+            <Choice name="state" label="Filter by state" options=states.collect()/>
+            <Choice name="sort" label="Order" options=orders.map(pair).to_vec()/>
+        </Search>
     }
 }
 
@@ -121,8 +110,8 @@ fn Table(rows: Vec<RunRow>) -> impl IntoView {
     let rows = rows.into_iter().map(|row| view! { <Row row/> }).collect_view();
     view! {
         <div class="table-box">
-            <table>
-                <thead><tr><th>"Run"</th><th>"State"</th><th>"Dataset"</th><th>"Progress"</th><th class="num">"Loss"</th><th></th><th class="num">"Val loss"</th><th class="num">"Strict score"</th><th class="num">"Tokens/s"</th><th>"Created"</th></tr></thead>
+            <table class="runs">
+                <thead><tr><th>"Run"</th><th>"State"</th><th>"Dataset"</th><th class="num">"Steps"</th><th class="num">"Loss"</th><th></th><th class="num">"Val loss"</th><th class="num">"Strict score"</th><th class="num">"Tokens/s"</th><th>"Created"</th></tr></thead>
                 <tbody>{rows}</tbody>
             </table>
         </div>
@@ -134,6 +123,7 @@ fn Row(row: RunRow) -> impl IntoView {
     let dash = || "–".to_owned();
     let progress = match row.seconds_left {
         Some(left) => format!("{} left", duration(left)),
+        None if row.step == row.steps => count(row.step),
         None => format!("{} / {}", count(row.step), count(row.steps)),
     };
     view! {
@@ -143,9 +133,9 @@ fn Row(row: RunRow) -> impl IntoView {
             <td class="name"><a class="quiet-link" href=format!("/datasets/{}", row.dataset)>{row.dataset.to_string()}</a></td>
             <td class="num">{progress}</td>
             <td class="num">{row.loss.map_or_else(dash, loss)}</td>
-            <td><Sparkline values=row.sparkline/></td>
+            <td class="spark" class:burning=!row.state.is_final()><Sparkline values=row.sparkline/></td>
             <td class="num">{row.val_loss.map_or_else(dash, loss)}</td>
-            <td class="num">{row.strict.map_or_else(dash, |s| score(&s))}</td>
+            <td class="num">{row.strict.map_or_else(dash, |s| value(&s))}<small class="dim">{row.strict.map(|s| margin(&s))}</small></td>
             <td class="num">{row.tokens_per_sec.map_or_else(dash, |t| count(t as u64))}</td>
             <td class="dim"><Time at=row.created_at/></td>
         </tr>

@@ -2,10 +2,11 @@
 
 use crate::{
     api::{Failure, runs_get, runs_log, runs_samples, runs_series},
-    browser,
+    browser::{self, Stream},
     components::{Curve, CurvePoint},
 };
 use domain::{
+    Micros,
     api::{GetRun, RunDetail, RunLog, RunSamples, RunSeries, Sample, Series, SeriesPoint},
     event::{LogLine, RunEvent, RunEventKind, series},
 };
@@ -16,8 +17,10 @@ use std::time::Duration;
 /// Points a curve keeps in the page before it asks the server for a thinner one.
 const MOST_POINTS: usize = 2_000;
 /// Log lines kept in the page; the whole log is a download away.
-const MOST_LINES: usize = 2_000;
+pub(super) const MOST_LINES: usize = 2_000;
 const REFRESH: Duration = Duration::from_secs(4);
+/// A stream that was refused (a server that is just starting, a proxy without one) is asked for again after so long.
+const AGAIN: Duration = Duration::from_secs(3);
 
 /// All a run's page begins with.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -46,13 +49,23 @@ pub(super) struct Live {
     pub(super) samples: RwSignal<Vec<Sample>>,
     pub(super) log: RwSignal<Vec<LogLine>>,
     pub(super) connected: RwSignal<bool>,
+    /// The last event heard, to go on after it.
+    seen: StoredValue<u64>,
+    /// Events heard and not yet shown: a fast run sends many between two pictures.
+    heard: StoredValue<Vec<RunEvent>>,
+    /// The moment of the last news, for the time a run has taken so far.
+    pub(super) at: RwSignal<Option<Micros>>,
     /// The steps looked at; while set, new points do not move the view.
     pub(super) zoom: RwSignal<Option<(f64, f64)>>,
 }
 
 impl Live {
-    pub(super) fn new(first: First) -> Self {
+    pub(super) fn new(mut first: First) -> Self {
+        first.samples.sort_by_key(|sample| std::cmp::Reverse((sample.step, sample.at)));
         Self {
+            seen: StoredValue::new(first.detail.last_seq),
+            heard: StoredValue::new(Vec::new()),
+            at: RwSignal::new(None),
             detail: RwSignal::new(first.detail),
             series: RwSignal::new(first.series),
             samples: RwSignal::new(first.samples),
@@ -64,12 +77,11 @@ impl Live {
 
     /// Begins to follow the run. In the browser only.
     pub(super) fn follow(self) {
-        let (id, after) = self.detail.with_untracked(|d| (d.row.id.to_string(), d.last_seq));
-        browser::watch_run(&id, after, move |event| self.take(event), move |on| self.connected.set(on));
+        self.watch();
         on_cleanup(browser::unwatch_run);
         if let Ok(timer) = set_interval_with_handle(
             move || {
-                if !self.detail.with_untracked(|d| d.row.state.is_final()) {
+                if !self.is_over() {
                     self.refresh();
                 }
             },
@@ -79,10 +91,47 @@ impl Live {
         }
     }
 
+    fn is_over(self) -> bool {
+        self.detail.try_with_untracked(|d| d.row.state.is_final()).unwrap_or(true)
+    }
+
+    fn watch(self) {
+        let id = self.detail.with_untracked(|d| d.row.id.to_string());
+        browser::watch_run(
+            &id,
+            self.seen.get_value(),
+            move |event| self.hear(event),
+            move |stream| {
+                self.connected.set(stream == Stream::Open);
+                // A stream ends for good with its run. One that ends before was refused.
+                if stream == Stream::Ended && !self.is_over() {
+                    set_timeout(
+                        move || {
+                            if !self.is_over() {
+                                self.watch()
+                            }
+                        },
+                        AGAIN,
+                    );
+                }
+            },
+        );
+    }
+
+    /// Puts a run that had ended back to work: its stream had ended too.
+    pub(super) fn again(self, detail: RunDetail) {
+        let over = self.is_over();
+        self.detail.set(detail);
+        if over && !self.is_over() {
+            self.watch();
+        }
+    }
+
     pub(super) fn refresh(self) {
         let id = self.detail.with_untracked(|d| d.row.id.to_string());
         leptos::task::spawn_local(async move {
             if let Ok(detail) = runs_get(GetRun { id }).await {
+                self.at.set(Some(browser::now()));
                 self.detail.set(detail);
             }
         });
@@ -100,7 +149,20 @@ impl Live {
         });
     }
 
+    fn hear(self, event: RunEvent) {
+        self.seen.set_value(event.seq);
+        self.heard.update_value(|heard| heard.push(event));
+        if self.heard.with_value(Vec::len) == 1 {
+            request_animation_frame(move || {
+                for event in self.heard.try_update_value(std::mem::take).unwrap_or_default() {
+                    self.take(event);
+                }
+            });
+        }
+    }
+
     fn take(self, event: RunEvent) {
+        self.at.set(Some(event.at));
         match event.kind {
             RunEventKind::Step { step, loss, learning_rate, grad_norm, tokens_per_sec, memory_bytes, .. } => {
                 self.detail.update(|d| {
@@ -124,10 +186,17 @@ impl Live {
                 self.add(step, &[(series::VAL_LOSS, loss)]);
             }
             RunEventKind::Sample { step, prompt, expected, text } => self.samples.update(|samples| {
+                // What was read while the page was made may be told once more.
+                if samples.iter().any(|s| s.at == event.at && s.step == step && s.prompt == prompt) {
+                    return;
+                }
                 samples.insert(0, Sample { step, prompt, expected, text, at: event.at });
                 samples.truncate(20);
             }),
             RunEventKind::Log { stream, chunk, continued } => self.log.update(|log| {
+                if log.last().is_some_and(|last| last.seq >= event.seq) {
+                    return;
+                }
                 log.push(LogLine { seq: event.seq, stream, chunk, continued, created_at: event.at });
                 if log.len() > MOST_LINES {
                     log.drain(..log.len() - MOST_LINES);

@@ -1,6 +1,6 @@
 //! A run's log: follows its end unless the person scrolls away; can be searched.
 
-use super::live::Live;
+use super::live::{Live, MOST_LINES};
 use crate::components::{Icon, counted};
 use domain::event::{LogLine, LogStream};
 use leptos::{html, prelude::*};
@@ -36,17 +36,20 @@ pub(super) fn Log(live: Live) -> impl IntoView {
         };
         view! { <span class=class>{line.chunk}{(!line.continued).then_some("\n")}</span> }
     };
+    let id = live.detail.with_untracked(|d| d.row.id.to_string());
+    let whole = format!("/api/runs/{id}/log");
     view! {
         <section class="card stack" aria-labelledby="log-title">
             <header class="row between">
                 <h2 id="log-title">"Log"</h2>
                 <div class="row">
-                    <span class="dim">{move || counted(live.log.with(Vec::len) as u64, "line", "lines")}</span>
+                    <span class="dim">{move || counted(live.log.with(Vec::len) as u64, "line", "lines")}{move || live.log.with(|log| log.len() >= MOST_LINES).then_some(", the last ones")}</span>
                     <input type="search" class="log-search needs-js" placeholder="Search the log" aria-label="Search the log" on:input=move |ev| search.set(event_target_value(&ev))/>
+                    <a class="button small" href=whole download=format!("run-{id}.log")><Icon name="download"/>"Whole log"</a>
                     <Show when=move || !following.get()><button type="button" class="button small" on:click=move |_| following.set(true)><Icon name="arrow-right"/>"Follow"</button></Show>
                 </div>
             </header>
-            <pre class="log" role="log" node_ref=node tabindex="0" aria-label="Log lines" on:scroll=scrolled>
+            <pre class="log" role="log" aria-live="off" node_ref=node tabindex="0" aria-label="Log lines" on:scroll=scrolled>
                 <For each=shown key=|l| l.seq children=line/>
             </pre>
         </section>

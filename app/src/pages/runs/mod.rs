@@ -3,10 +3,13 @@
 mod evaluation;
 mod figures;
 mod form;
+mod head;
 mod list;
 mod live;
 mod log;
+mod needs;
 mod new;
+mod offer;
 mod run;
 mod sections;
 

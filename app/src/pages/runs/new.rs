@@ -1,97 +1,107 @@
 //! Starting a run: a dataset, a recipe, its keys as fields with errors beside them, and what it will need.
 
-use super::form::{Kind, SECTIONS, value};
+use super::{
+    form::{Key, Kind, SECTIONS, value},
+    needs::Needs,
+    offer::{Offer, Offers},
+};
 use crate::{
-    api::{Failure, RunsCreate, datasets_list, recipes_check, recipes_list},
+    api::{Failure, RunsCreate, recipes_check},
     browser,
-    components::{Empty, Field, Icon, Load, Page, Problem, Select, bytes, count, duration, short},
+    components::{Empty, Field, Icon, Load, Page, Problem, Select},
 };
-use domain::{
-    api::{CheckRecipe, ListDatasets, ListRecipes, RecipeCheck, ShippedRecipe},
-    dataset::Dataset,
-};
+use domain::api::CheckRecipe;
 use leptos::{either::Either, prelude::*};
 use leptos_router::{components::Form, hooks::use_query_map};
+use std::time::Duration;
+
+/// Typing pauses for so long before the recipe is checked.
+const PAUSE: Duration = Duration::from_millis(250);
 
 #[component]
 pub fn NewRunPage() -> impl IntoView {
     let query = use_query_map();
-    let asked = Memo::new(move |_| {
-        let text = |key: &str| query.read().get(key).unwrap_or_default();
-        (text("dataset"), text("recipe"))
-    });
-    let offers = Resource::new(
-        || (),
-        |()| async {
-            let datasets = datasets_list(ListDatasets::default()).await?;
-            let recipes = recipes_list(ListRecipes::default()).await?;
-            Ok::<_, Failure>((datasets, recipes))
-        },
-    );
+    let asked = move |key: &str| query.read().get(key).unwrap_or_default();
+    let offers = Resource::new(move || asked("recipe"), Offers::load);
     view! {
         <Page title="Start a run" trail=vec![("/runs", "Runs")]>
             <Load from=offers let:offers>
-                {
-                    let (datasets, recipes) = offers;
-                    move || match (datasets.is_empty(), recipes.clone()) {
-                        (true, _) => Either::Left(view! {
-                            <Empty icon="database" title="No dataset to train on">
-                                <p>"A run trains on a dataset: a frozen, split selection of traces. Build one first."</p>
-                                <a class="button primary" href="/datasets/new">"Build a dataset"</a>
-                            </Empty>
-                        }),
-                        (false, recipes) => {
-                            let (dataset, recipe) = asked.get();
-                            Either::Right(view! { <Choose datasets=datasets.clone() recipes dataset recipe/> })
-                        }
-                    }
-                }
+                {if offers.datasets.is_empty() {
+                    Either::Left(view! {
+                        <Empty icon="database" title="No dataset to train on">
+                            <p>"A run trains on a dataset: a frozen, split selection of traces. There is none yet, so build one first."</p>
+                            <a class="button primary" href="/datasets/new"><Icon name="plus"/>"Build a dataset"</a>
+                        </Empty>
+                    })
+                } else {
+                    let (dataset, recipe) = (untrack(|| asked("dataset")), untrack(|| asked("recipe")));
+                    Either::Right(view! { <Choose offers dataset recipe/> })
+                }}
             </Load>
         </Page>
     }
 }
 
+/// The recipe to begin with, chosen by the address, and below it the form it fills.
 #[component]
-fn Choose(datasets: Vec<Dataset>, recipes: Vec<ShippedRecipe>, dataset: String, recipe: String) -> impl IntoView {
-    let names: Vec<String> = datasets.iter().map(|d| d.dataset.to_string()).collect();
-    let dataset = if names.contains(&dataset) { dataset } else { names[0].clone() };
-    let chosen = recipes.iter().find(|r| r.name == recipe).or_else(|| recipes.first()).cloned();
-    let dataset_options = names
+fn Choose(offers: Offers, dataset: String, recipe: String) -> impl IntoView {
+    let Offers { datasets, recipes } = offers;
+    let dataset = if datasets.contains(&dataset) { dataset } else { datasets[0].clone() };
+    let chosen = recipes.iter().find(|offer| offer.key == recipe).or_else(|| recipes.first()).cloned();
+    let now = chosen.as_ref().map(|offer| offer.key.clone()).unwrap_or_default();
+    let options = recipes
         .iter()
-        .map(|n| view! { <option value=n.clone() selected=*n == dataset>{n.clone()}</option> })
+        .map(|offer| view! { <option value=offer.key.clone() selected=offer.key == now>{offer.words.clone()}</option> })
         .collect_view();
-    let recipe_options = recipes
-        .iter()
-        .map(|r| {
-            let selected = chosen.as_ref().is_some_and(|c| c.name == r.name);
-            view! { <option value=r.name.clone() selected=selected>{format!("{} – {}", r.name, r.title)}</option> }
-        })
-        .collect_view();
+    let data = RwSignal::new(dataset.clone());
     view! {
         <Form method="GET" action="/runs/new" attr:class="choose">
-            <label class="label">"Dataset"<select name="dataset" on:change=move |ev| browser::submit_form_of(&ev)>{dataset_options}</select></label>
-            <label class="label">"Recipe"<select name="recipe" on:change=move |ev| browser::submit_form_of(&ev)>{recipe_options}</select></label>
+            <input type="hidden" name="dataset" value=dataset prop:value=data/>
+            <label class="label" for="recipe">"Begin with recipe"</label>
+            <select id="recipe" name="recipe" on:change=move |ev| browser::submit_form_of(&ev)>{options}</select>
             <button class="button no-js">"Choose"</button>
         </Form>
-        {chosen.map(|shipped| view! { <Edit shipped dataset=dataset.clone()/> })}
+        {chosen.map(|offer| view! { <Edit offer datasets data/> })}
     }
 }
 
 #[component]
-fn Edit(shipped: ShippedRecipe, dataset: String) -> impl IntoView {
+fn Edit(offer: Offer, datasets: Vec<String>, data: RwSignal<String>) -> impl IntoView {
     let query = use_query_map();
     let create = ServerAction::<RunsCreate>::new();
+    // What the server said of the last try, until something is changed: from then on the live check speaks.
+    let changed = RwSignal::new(false);
+    Effect::new(move |_| {
+        create.version().track();
+        changed.set(false);
+    });
     let failure = Signal::derive(move || {
         let said = create.value().get().and_then(Result::err);
-        said.or_else(|| query.read().get("__err").map(|err| Failure::from_address(&err)))
+        let said = said.or_else(|| query.read().get("__err").map(|err| Failure::from_address(&err)));
+        said.filter(|_| !changed.get())
     });
-    let asked =
-        RwSignal::new(CheckRecipe { recipe: shipped.name.clone(), dataset: dataset.clone(), ..Default::default() });
-    let check = Resource::new(move || asked.get(), recipes_check);
-    let wrong = Memo::new(move |_| match check.get() {
-        Some(Ok(check)) => check.errors,
-        Some(Err(failure)) => failure.0.fields,
-        None => Vec::new(),
+    let first = CheckRecipe { recipe: offer.text.clone(), dataset: data.get_untracked(), ..Default::default() };
+    let (typed, settled) = (RwSignal::new(first.clone()), RwSignal::new(first));
+    let mut settle = debounce(PAUSE, move |now| settled.set(now));
+    Effect::new(move |before: Option<()>| {
+        let now = typed.get();
+        if before.is_some() {
+            changed.set(true);
+            settle(now);
+        }
+    });
+    let check = Resource::new(move || settled.get(), recipes_check);
+    // Through an effect: what hydration finds in the fields must be what the server wrote there.
+    let wrong = RwSignal::new(Vec::new());
+    Effect::new(move |_| match check.get() {
+        Some(Ok(check)) => wrong.set(check.errors),
+        Some(Err(failure)) => wrong.set(failure.0.fields),
+        None => {}
+    });
+    Effect::new(move |_| {
+        if failure.get().is_some() {
+            browser::focus_soon("[aria-invalid=true]");
+        }
     });
     let about = move |path: &'static str| {
         Signal::derive(move || {
@@ -105,35 +115,33 @@ fn Edit(shipped: ShippedRecipe, dataset: String) -> impl IntoView {
             let fields = keys
                 .iter()
                 .map(|key| {
-                    let (path, name) = (key.path, format!("request[overrides][{}]", key.path));
-                    let now = value(&shipped.recipe, path);
-                    let told = Callback::new(move |text: String| asked.update(|a| drop(a.overrides.insert(path.to_owned(), text))));
-                    match key.kind {
-                        Kind::Choice(words) => {
-                            let options = words.iter().map(|w| ((*w).to_owned(), (*w).to_owned())).collect();
-                            Either::Left(view! { <Select label=key.label name=name value=now options error=about(path) on_change=told/> })
-                        }
-                        Kind::Number | Kind::Text => {
-                            Either::Right(view! { <Field label=key.label name=name value=now hint=key.hint error=about(path) on_change=told/> })
-                        }
-                    }
+                    let path = key.path;
+                    let told = Callback::new(move |text| typed.update(|now| drop(now.overrides.insert(path.to_owned(), text))));
+                    view! { <KeyField key=key now=value(&offer.recipe, path) error=about(path) told/> }
                 })
                 .collect_view();
             view! { <fieldset class="card"><legend class="visually-hidden">{*title}</legend><h2 aria-hidden="true">{*title}</h2><div class="form">{fields}</div></fieldset> }
         })
         .collect_view();
     let others = move || {
-        let known: Vec<&str> = SECTIONS.iter().flat_map(|(_, keys)| keys.iter().map(|k| k.path)).collect();
-        let rest = failure.get().filter(|f| f.0.fields.iter().all(|e| !known.contains(&e.path.as_str())));
+        let shown = |path: &str| SECTIONS.iter().any(|(_, keys)| keys.iter().any(|key| key.path == path));
+        let rest = failure.get().filter(|f| !f.0.fields.iter().any(|e| shown(&e.path) || e.path == "request.name"));
         rest.map(|failure| view! { <Problem failure/> })
     };
+    let options = datasets.into_iter().map(|name| (name.clone(), name)).collect();
+    let choose = Callback::new(move |name: String| {
+        data.set(name.clone());
+        typed.update(|now| now.dataset = name);
+    });
     view! {
         <ActionForm action=create>
-            <input type="hidden" name="request[recipe]" value=shipped.name.clone()/>
-            <input type="hidden" name="request[dataset]" value=dataset/>
+            <input type="hidden" name="request[recipe]" value=offer.text.clone()/>
             <div class="beside run-form">
                 <div class="stack">
-                    <div class="card"><Field label="Run name" name="request[name]" value=shipped.recipe.name.clone() hint="How the run is listed" error=about("request.name")/></div>
+                    <div class="card form">
+                        <Select label="Dataset" name="request[dataset]" value=data.get_untracked() options error=about("dataset") on_change=choose/>
+                        <Field label="Run name" name="request[name]" value=offer.recipe.name.clone() hint="How the run is listed" error=about("request.name")/>
+                    </div>
                     {sections}
                 </div>
                 <aside class="stack run-needs">
@@ -146,22 +154,18 @@ fn Edit(shipped: ShippedRecipe, dataset: String) -> impl IntoView {
     }
 }
 
-/// What the run will need, or that something is to be mended first.
+/// One key of the recipe as a field.
 #[component]
-fn Needs(check: RecipeCheck) -> impl IntoView {
-    let errors =
-        check.errors.into_iter().map(|e| view! { <li><code>{e.path}</code>" "{e.message}</li> }).collect_view();
-    let estimate = check.estimate.map(|e| {
-        view! {
-            <dl class="pairs">
-                <dt>"Parameters"</dt><dd class="num">{short(e.parameters as f64)}</dd>
-                <dt>"Tokens"</dt><dd class="num">{short(e.tokens as f64)}</dd>
-                <dt>"Memory"</dt><dd class="num">{bytes(e.total_bytes)}</dd>
-                {check.memory_available_bytes.map(|m| view! { <dt>"Available"</dt><dd class="num">{bytes(m)}</dd> })}
-                {check.estimated_seconds.map(|s| view! { <dt>"Time"</dt><dd class="num">"about "{duration(s)}</dd> })}
-                {check.model.map(|m| view! { <dt>"Vocabulary"</dt><dd class="num">{count(m.vocab as u64)}</dd> })}
-            </dl>
+fn KeyField(key: &'static Key, now: String, error: Signal<Option<String>>, told: Callback<String>) -> impl IntoView {
+    let name = format!("request[overrides][{}]", key.path);
+    match key.kind {
+        Kind::Choice(words) => {
+            let options = words.iter().map(|w| ((*w).to_owned(), (*w).to_owned())).collect();
+            Either::Left(view! { <Select label=key.label name value=now options error on_change=told/> })
         }
-    });
-    view! { <section class="card stack" aria-live="polite"><h2>"What it needs"</h2>{estimate}<ul class="bad-text stack tight">{errors}</ul></section> }
+        Kind::Number | Kind::Text => {
+            let number = key.kind == Kind::Number;
+            Either::Right(view! { <Field label=key.label name value=now hint=key.hint error number on_change=told/> })
+        }
+    }
 }

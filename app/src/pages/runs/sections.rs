@@ -1,33 +1,44 @@
 //! The quieter parts of a run's page: samples, recipe, attempts with checkpoints and alarms, files.
 
 use super::live::Live;
-use crate::components::{CopyButton, Icon, Time, bytes, count};
+use crate::components::{CopyButton, Icon, Time, bytes, count, counted};
+use domain::api::{RunDetail, Sample};
 use leptos::prelude::*;
+
+/// Samples that are open to the eye; the others are folded away.
+const OPEN: usize = 6;
 
 /// Text generated during training, the newest first.
 #[component]
 pub(super) fn Samples(live: Live) -> impl IntoView {
-    let items = move || {
+    let shown = move |from: usize, to: usize| {
         live.samples
-            .get()
-            .into_iter()
-            .map(|s| {
-                view! {
-                    <li class="sample">
-                        <p class="row between"><code class="sample-prompt">{s.prompt}</code><span class="dim num">"step "{count(s.step)}</span></p>
-                        <pre>{s.text}</pre>
-                        <p class="dim">"Expected "<code>{s.expected}</code></p>
-                    </li>
-                }
-            })
-            .collect_view()
+            .with(|all| all.iter().take(to).skip(from).cloned().map(|s| view! { <SampleCard s/> }).collect_view())
     };
+    let older = move || live.samples.with(Vec::len).saturating_sub(OPEN) as u64;
     view! {
         <section class="card stack" aria-labelledby="samples-title">
             <h2 id="samples-title">"Samples"</h2>
             <Show when=move || live.samples.with(Vec::is_empty)><p class="dim">"The model writes its first samples at the first evaluation (evaluation.every)."</p></Show>
-            <ul class="samples">{items}</ul>
+            <ul class="samples">{move || shown(0, OPEN)}</ul>
+            <div hidden=move || older() == 0>
+                <details class="older">
+                    <summary>{move || counted(older(), "older sample", "older samples")}</summary>
+                    <ul class="samples">{move || shown(OPEN, usize::MAX)}</ul>
+                </details>
+            </div>
         </section>
+    }
+}
+
+#[component]
+fn SampleCard(s: Sample) -> impl IntoView {
+    view! {
+        <li class="sample">
+            <p class="row between"><code class="sample-prompt">{s.prompt}</code><span class="dim num">"step "{count(s.step)}</span></p>
+            <pre>{s.text}</pre>
+            <p class="dim">"Expected "<code>{s.expected}</code></p>
+        </li>
     }
 }
 
@@ -44,7 +55,7 @@ pub(super) fn RecipeView(live: Live) -> impl IntoView {
                 <h2 id="recipe-title">"Recipe"</h2>
                 <div class="row"><code class="dim" title=hash>{short_hash}</code><CopyButton text=Signal::stored(copied) label="Copy recipe"/></div>
             </header>
-            <p>"On "<a href=format!("/datasets/{dataset}")>{dataset.clone()}</a>" "<code class="dim" title=data_hash>{short_data}</code></p>
+            <p class="wrap">"On "<a href=format!("/datasets/{dataset}")>{dataset.clone()}</a>" "<code class="dim" title=data_hash>{short_data}</code></p>
             <pre class="code">{yaml}</pre>
         </section>
     }
@@ -55,14 +66,15 @@ pub(super) fn Attempts(live: Live) -> impl IntoView {
     let attempts = move || {
         live.detail.with(|d| d.attempts_made.clone()).into_iter().map(|a| {
             let resumed = a.resumed_from.map(|s| format!(", from step {}", count(s)));
-            view! { <li><b>"Attempt "{a.number}</b>" "<Time at=a.started_at/>{resumed}<p class="dim wrap">{a.outcome.unwrap_or_else(|| "goes on".to_owned())}</p></li> }
+            view! { <li><b>"Attempt "{a.number}</b>", "<Time at=a.started_at/>{resumed}" · "{a.worker}<p class="dim wrap">{a.outcome.unwrap_or_else(|| "goes on".to_owned())}</p></li> }
         }).collect_view()
     };
     let checkpoints = move || {
-        live.detail.with(|d| d.checkpoints.clone()).into_iter().rev().take(8).map(|c| {
-            view! { <li class="row between"><span>"Step "{count(c.step)}{c.best.then(|| view! { " "<span class="badge good"><Icon name="check"/>"Best"</span> })}</span><span class="dim num">{bytes(c.bytes)}</span></li> }
+        live.detail.with(kept).into_iter().map(|(step, size, word)| {
+            view! { <li class="row between"><span>"Step "{count(step)}" "<span class="badge">{word}</span></span><span class="dim num">{bytes(size)}</span></li> }
         }).collect_view()
     };
+    let made = move || live.detail.with(|d| d.checkpoints.len()) as u64;
     let alarms = move || {
         live.detail.with(|d| d.alarms.clone()).into_iter().map(|a| {
             view! { <li class="notice bad"><Icon name="triangle-alert"/><div>"Step "{count(a.step)}": "{a.message}</div></li> }
@@ -73,9 +85,27 @@ pub(super) fn Attempts(live: Live) -> impl IntoView {
             <h2 id="attempts-title">"Attempts and checkpoints"</h2>
             <ul class="stack tight">{alarms}</ul>
             <ul class="stack tight">{attempts}</ul>
+            <h3>"Checkpoints kept"</h3>
             <ul class="stack tight">{checkpoints}</ul>
+            <p class="dim">{move || match made() { 0 => "None yet.".to_owned(), n => format!("{} saved so far; older ones made room.", counted(n, "checkpoint", "checkpoints")) }}</p>
         </section>
     }
+}
+
+/// The checkpoints that the recipe keeps: the newest few, and the best. Step, size and which of these it is.
+fn kept(run: &RunDetail) -> Vec<(u64, u64, &'static str)> {
+    let best = run.checkpoints.iter().filter(|c| c.best).map(|c| c.step).max();
+    let mut newest: Vec<_> = run.checkpoints.iter().collect();
+    newest.sort_by_key(|c| std::cmp::Reverse(c.step));
+    let places = newest.into_iter().enumerate();
+    let stays = places.filter(|(place, c)| *place < run.recipe.checkpoint.keep.max(1) || Some(c.step) == best);
+    let word = |place: usize, step: u64| match (place, Some(step) == best) {
+        (0, true) => "Newest and best",
+        (0, false) => "Newest",
+        (_, true) => "Best",
+        _ => "Kept",
+    };
+    stays.map(|(place, c)| (c.step, c.bytes, word(place, c.step))).collect()
 }
 
 #[component]

@@ -2,6 +2,7 @@
 
 use crate::{
     api::{Failure, TracesGenerate, traces_preview},
+    browser,
     components::{Field, Icon, Load, Page, Problem, Select, TraceBody},
 };
 use domain::{TaskFamily, api::PreviewTraces};
@@ -15,6 +16,11 @@ pub fn GeneratePage() -> impl IntoView {
     let failure = Signal::derive(move || {
         let said = generate.value().get().and_then(Result::err);
         said.or_else(|| query.read().get("__err").map(|err| Failure::from_address(&err)))
+    });
+    Effect::new(move |_| {
+        if failure.get().is_some() {
+            browser::focus_soon("[aria-invalid=true]");
+        }
     });
     let about = move |path: &'static str| Signal::derive(move || failure.get().and_then(|failure| failure.about(path)));
     let asked = RwSignal::new(PreviewTraces { family: TaskFamily::Addition.key().to_owned(), seed: 1, difficulty: 0 });

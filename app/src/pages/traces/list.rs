@@ -3,15 +3,14 @@
 use super::table::Table;
 use crate::{
     api::{TracesDelete, traces_facets, traces_list},
-    browser,
-    components::{Empty, Icon, Load, Page, Pager, count, counted, with_query},
+    components::{Choice, Empty, Found, Icon, Load, Page, Pager, Search, count, counted, with_query},
 };
 use domain::{
     api::{ListTraces, TraceFacets},
     dataset::Count,
 };
 use leptos::{either::Either, prelude::*};
-use leptos_router::{components::Form, hooks::use_query_map};
+use leptos_router::hooks::use_query_map;
 
 /// What the address asks for.
 pub(super) fn asked(query: &leptos_router::params::ParamsMap) -> ListTraces {
@@ -50,6 +49,7 @@ pub fn TracesPage() -> impl IntoView {
                 } else {
                     let link = move |offset: u64| with_query("/traces", &query.read_untracked(), &[("offset", &offset.to_string())]);
                     Either::Right(view! {
+                        <Found total=page.total one="trace" many="traces"/>
                         <Table rows=page.rows delete restored/>
                         <Pager offset=page.offset limit=page.limit total=page.total link/>
                     })
@@ -107,41 +107,20 @@ fn Nothing() -> impl IntoView {
 
 #[component]
 fn Filters(versions: Signal<(usize, usize)>) -> impl IntoView {
-    let query = use_query_map();
     let facets = Resource::new(move || versions.get(), |_| traces_facets(TraceFacets::default()));
     view! {
-        <Form method="GET" action="/traces" attr:class="searching" attr:role="search">
-            <label class="search">
-                <span class="visually-hidden">"Search prompts and answers"</span>
-                <Icon name="search"/>
-                <input type="search" name="search" placeholder="Search prompts and answers" data-search prop:value=move || asked(&query.read()).search value=asked(&query.read_untracked()).search/>
-                <kbd aria-hidden="true">"/"</kbd>
-            </label>
+        <Search action="/traces" what="prompts and answers">
             <Load from=facets let:facets>
-                <Facet name="family" word="family" values=facets.families/>
-                <Facet name="source" word="source" values=facets.sources/>
-                <Facet name="category" word="category" values=facets.categories/>
+                <Choice name="family" label="Filter by family" options=options("family", facets.families)/>
+                <Choice name="source" label="Filter by source" options=options("source", facets.sources)/>
+                <Choice name="category" label="Filter by category" options=options("category", facets.categories)/>
             </Load>
-            <button class="button">"Search"</button>
-        </Form>
+        </Search>
     }
 }
 
-#[component]
-fn Facet(name: &'static str, word: &'static str, values: Vec<Count>) -> impl IntoView {
-    let query = use_query_map();
-    let chosen = query.read_untracked().get(name).unwrap_or_default();
-    let options = values
-        .into_iter()
-        .map(|value| {
-            let selected = value.value == chosen;
-            view! { <option value=value.value.clone() selected=selected>{format!("{} ({})", value.value, value.count)}</option> }
-        })
-        .collect_view();
-    view! {
-        <select name=name aria-label=format!("Filter by {word}") on:change=move |ev| browser::submit_form_of(&ev)>
-            <option value="">{format!("Any {word}")}</option>
-            {options}
-        </select>
-    }
+fn options(word: &str, values: Vec<Count>) -> Vec<(String, String)> {
+    let any = (String::new(), format!("Any {word}"));
+    let values = values.into_iter().map(|v| (v.value.clone(), format!("{} ({})", v.value, count(v.count.into()))));
+    std::iter::once(any).chain(values).collect()
 }

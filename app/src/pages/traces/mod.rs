@@ -1,5 +1,6 @@
 //! Traces: the list, import, generate, one trace, two side by side.
 
+mod choose;
 mod compare;
 mod detail;
 mod generate;

@@ -42,6 +42,11 @@ pub(super) fn Table(
         }
         version
     });
+    let ids = StoredValue::new(rows.iter().map(|row| row.id).collect::<Vec<_>>());
+    let all = move || chosen.with(|chosen| ids.with_value(|ids| chosen.len() == ids.len()));
+    let choose_all = move |ev| {
+        chosen.set(if event_target_checked(&ev) { ids.get_value() } else { Vec::new() });
+    };
     let compare = move || match chosen.get()[..] {
         [a, b] => Some(
             view! { <a class="button small" href=format!("/traces/compare?a={a}&b={b}")><Icon name="columns-2"/>"Compare"</a> },
@@ -52,10 +57,10 @@ pub(super) fn Table(
     view! {
         <ActionForm action=delete on:submit:capture=move |_| gone.set_value(chosen.get_untracked())>
             <div class="table-box">
-                <table>
+                <table class="traces">
                     <thead>
                         <tr>
-                            <th class="check"><span class="visually-hidden">"Select"</span></th>
+                            <th class="check"><input type="checkbox" class="needs-js" aria-label="Select all on this page" prop:checked=all on:change=choose_all/></th>
                             <th>"Prompt"</th><th>"Answer"</th><th class="num">"Steps"</th><th>"Family"</th><th>"Category"</th><th>"Source"</th><th>"Added"</th>
                         </tr>
                     </thead>
@@ -74,6 +79,7 @@ pub(super) fn Table(
 #[component]
 fn Row(row: TraceSummary, chosen: RwSignal<Vec<TraceId>>) -> impl IntoView {
     let id = row.id;
+    let on = move || chosen.with(|list| list.contains(&id));
     let toggle = move |ev| {
         let on = event_target_checked(&ev);
         chosen.update(|list| {
@@ -84,8 +90,8 @@ fn Row(row: TraceSummary, chosen: RwSignal<Vec<TraceId>>) -> impl IntoView {
         });
     };
     view! {
-        <tr>
-            <td class="check"><input type="checkbox" name="request[ids][]" value=id.to_string() aria-label=format!("Select {}", row.prompt) on:change=toggle/></td>
+        <tr class:chosen=on>
+            <td class="check"><input type="checkbox" name="request[ids][]" value=id.to_string() aria-label=format!("Select {}", row.prompt) prop:checked=on on:change=toggle/></td>
             <td class="fill"><a data-row href=format!("/traces/{id}") title=row.prompt.clone()>{row.prompt.clone()}</a></td>
             <td class="name mono" title=row.final_answer.clone()>{row.final_answer.clone()}</td>
             <td class="num">{row.steps}</td>

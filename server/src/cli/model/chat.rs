@@ -59,7 +59,7 @@ pub(super) fn run(options: &Options, out: Out) -> Result<(), ApiError> {
     let system = options.system.as_deref().map(|words| Message::new("system", words));
     let messages: Vec<Message> = system.into_iter().chain([Message::new("user", &options.prompt)]).collect();
     let prompt = pretrained.chat(&messages).map_err(|e| ApiError::field("prompt", e.to_string()))?;
-    let decoder = folder.decoder(&device(options.device)?).map_err(|e| bad(&options.model, &e))?;
+    let decoder = folder.decoder(&device(options.device, out)?).map_err(|e| bad(&options.model, &e))?;
     let mut stops = folder.tokens.eos.clone();
     stops.extend(pretrained.special("eos_token"));
     let answer = answer(&decoder, &pretrained, &prompt, &stops, options, out)?;

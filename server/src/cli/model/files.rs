@@ -1,12 +1,12 @@
 //! `anneal model import` and `export`: whole models from one form into another.
 
-use super::{bad, device, open};
+use super::{bad, open};
 use crate::cli::{
     out::{Out, file_error},
     table::{bytes, facts},
 };
-use ::model::{folder, gguf::Gguf};
-use domain::{DeviceChoice, ModelConfig, api::ApiError};
+use ::model::{devices, folder, gguf::Gguf};
+use domain::{ModelConfig, api::ApiError};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use text::{
@@ -46,7 +46,7 @@ pub(super) fn export(options: Export, out: Out) -> Result<(), ApiError> {
     fresh(&options.out)?;
     let folder = open(&options.model)?;
     let texts = folder.texts().map_err(|e| bad(&options.model, &e))?;
-    let decoder = folder.decoder(&device(DeviceChoice::Flex)?).map_err(|e| bad(&options.model, &e))?;
+    let decoder = folder.decoder(&devices::flex().0).map_err(|e| bad(&options.model, &e))?;
     folder::write(&decoder, &folder.tokens, &texts, &options.out).map_err(|e| bad(&options.out, &e))?;
     show(options.out, &folder.config, texts, out)
 }
@@ -79,7 +79,7 @@ pub(super) fn import(options: Import, out: Out) -> Result<(), ApiError> {
     // What was written must be readable: a template or tokenizer that is broken is said now.
     let files = Files { tokenizer: &tokenizer, tokenizer_config: Some(&tokenizer_config), ..Files::default() };
     Pretrained::new(files).map_err(|e| refused(&e))?;
-    let decoder = gguf.decoder(&device(DeviceChoice::Flex)?).map_err(|e| refused(&e))?;
+    let decoder = gguf.decoder(&devices::flex().0).map_err(|e| refused(&e))?;
     let texts = vec![("tokenizer.json".to_owned(), tokenizer), ("tokenizer_config.json".to_owned(), tokenizer_config)];
     folder::write(&decoder, &tokens, &texts, &options.out).map_err(|e| bad(&options.out, &e))?;
     show(options.out, &config, texts, out)

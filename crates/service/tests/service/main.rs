@@ -1,0 +1,6 @@
+//! The service over a real database: what it answers, what it refuses and in which words.
+
+mod control;
+mod datasets;
+mod recipes;
+mod support;

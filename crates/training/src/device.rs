@@ -1,0 +1,163 @@
+//! Which device a run gets. `auto` takes a hardware GPU that passed the parity check, else the CPU; either way it says which
+//! and why.
+
+use crate::{
+    known::Known,
+    parity::{GRADIENT_TOLERANCE, LOSS_TOLERANCE, Parity},
+    probe::{self, Probe, Verdict},
+};
+use burn::tensor::Device;
+use domain::{DeviceChoice, DeviceInfo};
+use model::devices::{self, Adapter, AdapterKind, DeviceError};
+
+/// Opens what a recipe asks for; `say` gets the reason where there was a choice.
+pub fn open(choice: DeviceChoice, say: &mut dyn FnMut(String)) -> Result<(Device, DeviceInfo), DeviceError> {
+    match choice {
+        DeviceChoice::Flex => Ok(devices::flex()),
+        DeviceChoice::Vulkan => {
+            let adapter = named(say)?;
+            Ok((devices::open(&adapter)?, adapter.info))
+        }
+        DeviceChoice::Auto => {
+            let Some(probe) = probe::installed() else {
+                say("device: the CPU, since this program does not look for GPUs".into());
+                return Ok(devices::flex());
+            };
+            let (adapter, why) = choose(probe.adapters(), &mut |index, adapter| verdict(probe, index, &adapter.info));
+            say(format!("device: {why}"));
+            match adapter.map(|adapter| (devices::open(&adapter), adapter.info)) {
+                Some((Ok(device), info)) => Ok((device, info)),
+                Some((Err(error), _)) => {
+                    say(format!("device: the CPU after all: {error}"));
+                    Ok(devices::flex())
+                }
+                None => Ok(devices::flex()),
+            }
+        }
+    }
+}
+
+/// What `auto` takes and why: the first hardware adapter that agrees with Flex.
+pub(crate) fn choose(
+    found: Result<Vec<Adapter>, String>,
+    check: &mut dyn FnMut(usize, &Adapter) -> Verdict,
+) -> (Option<Adapter>, String) {
+    let adapters = match found {
+        Ok(adapters) => adapters,
+        Err(reason) => return (None, format!("the CPU: {reason}")),
+    };
+    let mut reasons = Vec::new();
+    for (index, adapter) in adapters.into_iter().enumerate() {
+        let name = &adapter.info.name;
+        if adapter.kind == AdapterKind::Software {
+            reasons.push(format!("{name} is a software GPU, slower than the CPU itself"));
+            continue;
+        }
+        match check(index, &adapter) {
+            Verdict::Measured(parity) if parity.agrees() => {
+                let why = format!("{name}, which agrees with the CPU ({})", figures(&parity));
+                return (Some(adapter), why);
+            }
+            Verdict::Measured(parity) => {
+                reasons.push(format!("{name} differs from the CPU ({})", figures(&parity)));
+            }
+            Verdict::Failed(reason) => reasons.push(format!("the check of {name} failed: {reason}")),
+        }
+    }
+    (None, format!("the CPU: {}", reasons.join("; ")))
+}
+
+/// A recipe that names Vulkan gets the best adapter, with a warning where its numbers differ.
+fn named(say: &mut dyn FnMut(String)) -> Result<Adapter, DeviceError> {
+    let Some(probe) = probe::installed() else {
+        return first(devices::adapters()?);
+    };
+    let adapter = first(probe.adapters().map_err(DeviceError::NoVulkan)?)?;
+    let name = &adapter.info.name;
+    match verdict(probe, 0, &adapter.info) {
+        Verdict::Measured(parity) if parity.agrees() => {
+            say(format!("device: {name}, which agrees with the CPU ({})", figures(&parity)));
+        }
+        Verdict::Measured(parity) => say(format!(
+            "device: {name}, as the recipe asks; its numbers differ from the CPU's ({}, and no more than loss \
+             {LOSS_TOLERANCE:.0e}, gradients {GRADIENT_TOLERANCE:.0e} should): do not trust this run",
+            figures(&parity)
+        )),
+        Verdict::Failed(reason) => return Err(DeviceError::NoVulkan(format!("the check of {name} failed: {reason}"))),
+    }
+    Ok(adapter)
+}
+
+fn first(adapters: Vec<Adapter>) -> Result<Adapter, DeviceError> {
+    adapters.into_iter().next().ok_or_else(|| DeviceError::NoVulkan("no adapter was found".into()))
+}
+
+/// Kept from an earlier check, or checked now and kept. A driver that failed is not tried again by a run.
+fn verdict(probe: &Probe, index: usize, device: &DeviceInfo) -> Verdict {
+    let known = Known::of_user();
+    match known.get(device) {
+        Some(Verdict::Failed(reason)) => {
+            Verdict::Failed(format!("{reason} (some time ago; `anneal doctor` checks again)"))
+        }
+        Some(measured) => measured,
+        None => {
+            let verdict = probe.check(index);
+            known.keep(device, &verdict);
+            verdict
+        }
+    }
+}
+
+pub(crate) fn figures(parity: &Parity) -> String {
+    format!("loss within {:.0e}, gradients within {:.0e}", parity.loss, parity.gradient)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn adapter(name: &str, kind: AdapterKind) -> Adapter {
+        let info =
+            DeviceInfo { backend: "vulkan".into(), name: name.into(), driver: None, memory_bytes: None, threads: None };
+        Adapter { info, kind, number: 0 }
+    }
+
+    fn off(by: f64) -> Verdict {
+        Verdict::Measured(Parity { loss: by / 100.0, gradient: by, step_seconds: 0.0 })
+    }
+
+    #[test]
+    fn auto_takes_the_first_hardware_that_agrees_and_says_why() {
+        use AdapterKind::{Discrete, Integrated, Software};
+        let (big, small, soft) = (adapter("Big", Discrete), adapter("Small", Integrated), adapter("Soft", Software));
+        let crashed = || Verdict::Failed("the Vulkan driver crashed (signal 11)".into());
+        for (found, verdicts, takes, says) in [
+            (Err("no adapter was found".to_owned()), vec![], None, "the CPU: no adapter was found"),
+            (Ok(vec![soft.clone()]), vec![], None, "the CPU: Soft is a software GPU"),
+            (
+                Ok(vec![big.clone(), soft.clone()]),
+                vec![off(1e-5)],
+                Some("Big"),
+                "Big, which agrees with the CPU (loss within 1e-7, gradients within 1e-5)",
+            ),
+            (Ok(vec![big.clone(), small.clone()]), vec![off(0.5), off(1e-5)], Some("Small"), "Small, which agrees"),
+            (
+                Ok(vec![big.clone()]),
+                vec![off(0.5)],
+                None,
+                "the CPU: Big differs from the CPU (loss within 5e-3, gradients within 5e-1)",
+            ),
+            (
+                Ok(vec![big, soft]),
+                vec![crashed()],
+                None,
+                "the CPU: the check of Big failed: the Vulkan driver crashed (signal 11); Soft is",
+            ),
+        ] {
+            let mut verdicts = verdicts.into_iter();
+            let (taken, why) = choose(found, &mut |_, _| verdicts.next().unwrap());
+            assert_eq!(taken.map(|a| a.info.name).as_deref(), takes, "{why}");
+            assert!(why.starts_with(says), "{why}");
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Training on a real Vulkan device: Chromium's software GPU, which every Debian machine can have. What it computes must be
+//! what Flex computes, through the same trainer: losses, weights, answers, and going on from a checkpoint.
+
+mod support;
+
+use domain::{DeviceChoice, Job, TrainEvent};
+use safetensors::SafeTensors;
+use std::{fs, path::Path, process::Command, time::Instant};
+use training::{Outcome, StopSignal, parity};
+
+/// Comes with Debian's package `chromium`; the Vulkan loader, with `libvulkan1`.
+const DRIVER: &str = "/usr/lib/chromium/vk_swiftshader_icd.json";
+/// Set in the process that a test starts.
+const INSIDE: &str = "ANNEAL_TEST_INSIDE";
+
+/// Runs a test's body in a process of its own, whose Vulkan loader knows SwiftShader alone. The loader reads the environment
+/// when it is first used, and a process cannot safely change its own.
+fn on_swiftshader(test: &str, body: fn()) {
+    if std::env::var_os(INSIDE).is_some() {
+        return body();
+    }
+    assert!(
+        Path::new(DRIVER).is_file(),
+        "{DRIVER} is missing: install the packages chromium and libvulkan1 (on Debian: apt install chromium libvulkan1)"
+    );
+    let out = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .env(INSIDE, "1")
+        .env("VK_DRIVER_FILES", DRIVER)
+        .env_remove("VK_ICD_FILENAMES")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&out.stdout) + String::from_utf8_lossy(&out.stderr);
+    assert!(out.status.success() && said.contains("1 passed"), "{}: {said}", out.status);
+    print!("{said}");
+}
+
+#[test]
+fn the_parity_check_passes() {
+    on_swiftshader("the_parity_check_passes", || {
+        let adapters = model::devices::adapters().unwrap();
+        assert_eq!(adapters.len(), 1, "{adapters:?}");
+        let info = &adapters[0].info;
+        assert!(info.name.contains("SwiftShader") && info.driver.is_some(), "{info:?}");
+        assert_eq!(adapters[0].kind, model::devices::AdapterKind::Software);
+        assert!(model::devices::memory(&adapters[0]).is_some_and(|bytes| bytes > 0));
+        let clock = Instant::now();
+        let parity = parity::check(&adapters[0]).unwrap();
+        println!("{} in {:.1} s: {parity:?}", info.name, clock.elapsed().as_secs_f64());
+        assert!(parity.agrees(), "{parity:?}");
+        assert!(parity.gradient > 0.0, "no other device was measured: {parity:?}");
+    });
+}
+
+/// Losses after so many steps of AdamW may differ by this share.
+const LOSS: f64 = 1e-4;
+/// The distance of the trained weights from Flex's, as a share of the way they have come in training.
+const WEIGHTS: f64 = 2e-2;
+const STEPS: u64 = 6;
+
+#[test]
+fn a_run_learns_what_it_learns_on_flex_and_resumes() {
+    on_swiftshader("a_run_learns_what_it_learns_on_flex_and_resumes", || {
+        let folder = tempfile::tempdir().unwrap();
+        let run = |name: &str, device| job(&folder.path().join(name), device);
+        let flex = train(&run("flex", DeviceChoice::Flex), None);
+        let clock = Instant::now();
+        let whole = train(&run("whole", DeviceChoice::Vulkan), None);
+        println!("{STEPS} steps, an evaluation and an export in {:.1} s", clock.elapsed().as_secs_f64());
+        assert_eq!((flex.backend.as_str(), whole.backend.as_str()), ("flex", "vulkan"));
+        let off = difference(&whole.losses, &flex.losses);
+        println!("losses {:?}, {off:.1e} off Flex", whole.losses);
+        assert!(off <= LOSS, "{:?} {:?}", whole.losses, flex.losses);
+        assert!(whole.losses[5] < 0.9 * whole.losses[0], "the loss falls: {:?}", whole.losses);
+
+        let (start, end) = (weights(&folder.path().join("flex"), true), weights(&folder.path().join("flex"), false));
+        let found = weights(&folder.path().join("whole"), false);
+        let (way, apart) = (distance(&start, &end), distance(&found, &end));
+        println!("weights {apart:.1e} apart after a way of {way:.1e}: {:.1e}", apart / way);
+        assert!(apart / way <= WEIGHTS, "{apart} {way}");
+        assert_eq!(whole.predicted, flex.predicted, "the same answers");
+
+        let parts = run("parts", DeviceChoice::Vulkan);
+        let first = train(&parts, Some(3));
+        let second = train(&parts, None);
+        assert_eq!((first.losses.len(), second.losses.len()), (3, 3));
+        let resumed: Vec<f64> = first.losses.iter().chain(&second.losses).copied().collect();
+        let off = difference(&resumed, &whole.losses);
+        println!("resumed: {off:.1e} off the run without a stop");
+        assert!(off <= LOSS, "{resumed:?} {:?}", whole.losses);
+    });
+}
+
+/// The usual small job, made smaller: a software GPU takes its time.
+fn job(folder: &Path, device: DeviceChoice) -> Job {
+    let mut job = support::job(folder, STEPS);
+    let recipe = &mut job.recipe;
+    recipe.device = device;
+    recipe.train.batch = 4;
+    (recipe.optimizer.learning_rate, recipe.schedule.warmup_steps) = (0.01, 1);
+    (recipe.evaluation.every, recipe.evaluation.val_items, recipe.evaluation.samples) = (0, 4, 0);
+    (recipe.evaluation.max_new_tokens, recipe.evaluation.test_items) = (4, 1);
+    (recipe.checkpoint.every, recipe.checkpoint.keep) = (1, STEPS as usize);
+    job
+}
+
+#[derive(Default)]
+struct Trained {
+    backend: String,
+    losses: Vec<f64>,
+    predicted: Vec<String>,
+}
+
+fn train(job: &Job, stop_at: Option<u64>) -> Trained {
+    let mut trained = Trained::default();
+    let stop = StopSignal::default();
+    let mut sink = |event: TrainEvent| match event {
+        TrainEvent::Started { device, .. } => trained.backend = device.backend,
+        TrainEvent::Step { step, loss, .. } => {
+            trained.losses.push(loss);
+            if stop_at == Some(step) {
+                stop.ask();
+            }
+        }
+        TrainEvent::Predicted(prediction) => trained.predicted.push(prediction.generated),
+        _ => {}
+    };
+    let outcome = training::run(job, &mut sink, &stop).unwrap();
+    assert_eq!(outcome, if stop_at.is_some() { Outcome::Stopped } else { Outcome::Finished });
+    trained
+}
+
+/// The largest relative one.
+fn difference(found: &[f64], expected: &[f64]) -> f64 {
+    assert_eq!(found.len(), expected.len());
+    found.iter().zip(expected).map(|(f, e)| ((f - e) / e).abs()).fold(0.0, f64::max)
+}
+
+/// All weights of a finished training, after its first step or its last.
+fn weights(folder: &Path, first: bool) -> Vec<f32> {
+    let name =
+        if first { "work/checkpoints/step-000000001/model.safetensors" } else { "work/export/model.safetensors" };
+    let bytes = fs::read(folder.join(name)).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let mut names = file.names();
+    names.sort_unstable();
+    let all = names.iter().flat_map(|name| file.tensor(name).unwrap().data().chunks_exact(4));
+    all.map(|four| f32::from_le_bytes(four.try_into().unwrap())).collect()
+}
+
+fn distance(a: &[f32], b: &[f32]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>().sqrt()
+}
