@@ -127,8 +127,9 @@ impl Decoder {
             x = x.mul_scalar((self.config.d_model as f64).sqrt());
         }
         if let Some(table) = &self.positions {
-            // A padded place has no position; any will do.
-            let known: Vec<i32> = places.iter().map(|&place| place.max(0) as i32).collect();
+            // A padded place has no position, nor has a row that is full while its neighbours go on; any will do.
+            let last = self.config.context as i64 - 1;
+            let known: Vec<i32> = places.iter().map(|&place| place.clamp(0, last) as i32).collect();
             let known = Tensor::from_data(TensorData::new(known, [rows, places.len() / rows]), &device);
             x = x + burn::tensor::module::embedding(table.val(), known);
         }

@@ -83,6 +83,18 @@ fn greedy_agrees_with_and_without_cache_and_in_a_batch() {
     }
 }
 
+#[test]
+fn a_full_row_does_not_disturb_its_neighbours() {
+    for name in ["llama", "gpt2"] {
+        let Fixture { decoder, expected } = fixture(name);
+        let short = ids(&expected["input_ids"][0]);
+        let long: Vec<u32> = (0..decoder.config().context - 2).map(|i| i as u32 % 190).collect();
+        let both = generate::greedy_batch(&decoder, &[short.clone(), long], u32::MAX, 12);
+        assert_eq!(both[0].0, ids(&expected["greedy_12_after_row0"]), "{name}");
+        assert_eq!(both[1].0.len(), 3, "{name}: two tokens are read again, the third is the last to be made");
+    }
+}
+
 /// On Flex every read is ready at once.
 fn ready<T>(future: impl Future<Output = T>) -> T {
     let mut future = std::pin::pin!(future);

@@ -11,7 +11,7 @@ use domain::{DeviceChoice, DeviceInfo};
 use model::devices::{self, Adapter, AdapterKind, DeviceError};
 
 /// Opens what a recipe asks for; `say` gets the reason where there was a choice.
-pub(crate) fn open(choice: DeviceChoice, say: &mut dyn FnMut(String)) -> Result<(Device, DeviceInfo), DeviceError> {
+pub fn open(choice: DeviceChoice, say: &mut dyn FnMut(String)) -> Result<(Device, DeviceInfo), DeviceError> {
     match choice {
         DeviceChoice::Flex => Ok(devices::flex()),
         DeviceChoice::Vulkan => {

@@ -5,7 +5,7 @@ mod batches;
 pub mod bench;
 mod checkpoint;
 mod data;
-mod device;
+pub mod device;
 pub mod doctor;
 mod evaluate;
 mod export;

@@ -7,6 +7,7 @@ mod doctor;
 mod evals;
 mod follow;
 mod leaderboard;
+mod model;
 mod out;
 mod probe_gpus;
 mod recipes;
@@ -64,6 +65,9 @@ enum Command {
     Sample(sample::Options),
     /// Train without a server
     Train(train::Options),
+    /// Look at a model in a folder, compute with it
+    #[command(subcommand)]
+    Model(model::Command),
     /// What this machine can train on
     Doctor(doctor::Options),
     /// Measure this machine
@@ -99,6 +103,7 @@ fn run(cli: Cli, out: Out) -> Result<ExitCode, ApiError> {
     match cli.command {
         Command::Train(options) => return train::run(options, out),
         Command::Doctor(options) => return doctor::run(&options, out).map(done),
+        Command::Model(command) => return model::run(command, out).map(done),
         Command::TrainChild(options) => return Ok(train_child::run(&options)),
         Command::ProbeGpus(options) => return probe_gpus::run(&options).map(done),
         Command::Bench(command) if !command.needs_runtime() => return bench::run(command, out).map(done),
@@ -118,9 +123,11 @@ fn run(cli: Cli, out: Out) -> Result<ExitCode, ApiError> {
             Command::Leaderboard(options) => leaderboard::run(options, &client()?, out).await.map(done),
             Command::Sample(options) => sample::run(options, &client()?, out).await.map(done),
             Command::Bench(command) => bench::seed(command, out).await.map(done),
-            Command::Train(_) | Command::Doctor(_) | Command::TrainChild(_) | Command::ProbeGpus(_) => {
-                Ok(ExitCode::SUCCESS)
-            }
+            Command::Train(_)
+            | Command::Doctor(_)
+            | Command::Model(_)
+            | Command::TrainChild(_)
+            | Command::ProbeGpus(_) => Ok(ExitCode::SUCCESS),
         }
     })
 }

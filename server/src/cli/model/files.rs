@@ -1,0 +1,109 @@
+//! `anneal model import` and `export`: whole models from one form into another.
+
+use super::{bad, open};
+use crate::cli::{
+    out::{Out, file_error},
+    table::{bytes, facts},
+};
+use ::model::{devices, folder, gguf::Gguf};
+use domain::{ModelConfig, api::ApiError};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use text::{
+    pretrained::{Files, Pretrained},
+    vocabulary::Vocabulary,
+};
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Export {
+    /// A folder with config.json and model.safetensors
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+    /// Where the new folder goes
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Import {
+    /// A GGUF file
+    file: PathBuf,
+    /// Where the new folder goes
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
+#[derive(Serialize)]
+struct Written {
+    folder: PathBuf,
+    model_type: &'static str,
+    parameters: u64,
+    /// Beside config and weights.
+    files: Vec<String>,
+}
+
+pub(super) fn export(options: Export, out: Out) -> Result<(), ApiError> {
+    fresh(&options.out)?;
+    let folder = open(&options.model)?;
+    let texts = folder.texts().map_err(|e| bad(&options.model, &e))?;
+    let decoder = folder.decoder(&devices::flex().0).map_err(|e| bad(&options.model, &e))?;
+    folder::write(&decoder, &folder.tokens, &texts, &options.out).map_err(|e| bad(&options.out, &e))?;
+    show(options.out, &folder.config, texts, out)
+}
+
+pub(super) fn import(options: Import, out: Out) -> Result<(), ApiError> {
+    fresh(&options.out)?;
+    let name = options.file.display().to_string();
+    let refused = |e: &dyn std::fmt::Display| ApiError::field(name.clone(), e.to_string());
+    std::fs::File::open(&options.file).map_err(|e| file_error(&options.file, &e))?;
+    let mut gguf = Gguf::open(&options.file).map_err(|e| refused(&e))?;
+    let (config, tokens) = (gguf.config().map_err(|e| refused(&e))?, gguf.tokens());
+    let key = |name: &str| format!("tokenizer.ggml.{name}");
+    let vocabulary = Vocabulary {
+        model: gguf.text(&key("model")).unwrap_or_default().to_owned(),
+        pre: gguf.text(&key("pre")).unwrap_or_default().to_owned(),
+        tokens: gguf.texts(&key("tokens")),
+        kinds: gguf.wholes(&key("token_type")),
+        merges: gguf.texts(&key("merges")),
+    };
+    let tokenizer = vocabulary.to_tokenizer_json().map_err(|e| refused(&e))?;
+    let template = gguf.text("tokenizer.chat_template").map(str::to_owned);
+    let special = |name: &str| gguf.number(&key(&format!("{name}_token_id"))).map(|id| id as u32);
+    let specials = [
+        ("bos_token", tokens.bos),
+        ("eos_token", tokens.eos.first().copied()),
+        ("unk_token", special("unknown")),
+        ("pad_token", tokens.pad),
+    ];
+    let tokenizer_config = vocabulary.to_config_json(&specials, template.as_deref());
+    // What was written must be readable: a template or tokenizer that is broken is said now.
+    let files = Files { tokenizer: &tokenizer, tokenizer_config: Some(&tokenizer_config), ..Files::default() };
+    Pretrained::new(files).map_err(|e| refused(&e))?;
+    let decoder = gguf.decoder(&devices::flex().0).map_err(|e| refused(&e))?;
+    let texts = vec![("tokenizer.json".to_owned(), tokenizer), ("tokenizer_config.json".to_owned(), tokenizer_config)];
+    folder::write(&decoder, &tokens, &texts, &options.out).map_err(|e| bad(&options.out, &e))?;
+    show(options.out, &config, texts, out)
+}
+
+/// A folder that holds something is not written into.
+fn fresh(path: &Path) -> Result<(), ApiError> {
+    let held = std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some());
+    if held {
+        Err(ApiError::field("out", format!("{} is not empty; name a new folder", path.display())))
+    } else {
+        Ok(())
+    }
+}
+
+fn show(folder: PathBuf, config: &ModelConfig, texts: Vec<(String, String)>, out: Out) -> Result<(), ApiError> {
+    let files = texts.into_iter().map(|(name, _)| name).collect();
+    let model_type = config.architecture.key();
+    out.show(&Written { folder, model_type, parameters: config.parameters(), files }, |w| {
+        facts(&[
+            ("folder", w.folder.display().to_string()),
+            ("family", w.model_type.to_owned()),
+            ("parameters", format!("{:.2} M, {} in f32", w.parameters as f64 / 1e6, bytes(4 * w.parameters))),
+            ("beside it", w.files.join(", ")),
+        ])
+    })
+}
