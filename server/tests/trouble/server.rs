@@ -89,10 +89,10 @@ impl Server {
 
     /// Waits for an event of a run among those after `seq`; gives its number.
     pub(crate) fn wait(&self, run: &str, seq: u64, wanted: impl Fn(&Value) -> bool) -> u64 {
-        let mut stream = self.open(&format!("GET /api/runs/{run}/events?after={seq} HTTP/1.0\r\n\r\n"));
-        let mut lines = BufReader::new(&mut stream).lines().map(Result::unwrap);
-        let events = lines.by_ref().filter_map(|line| serde_json::from_str::<Value>(line.strip_prefix("data: ")?).ok());
-        let found = events.filter(wanted).next().unwrap_or_else(|| panic!("run {run} ended: {}", self.show(run)));
+        let stream = self.open(&format!("GET /api/runs/{run}/events?after={seq} HTTP/1.0\r\n\r\n"));
+        let lines = BufReader::new(stream).lines().map(Result::unwrap);
+        let mut events = lines.filter_map(|line| serde_json::from_str::<Value>(line.strip_prefix("data: ")?).ok());
+        let found = events.find(wanted).unwrap_or_else(|| panic!("run {run} ended: {}", self.show(run)));
         found["seq"].as_u64().unwrap()
     }
 
