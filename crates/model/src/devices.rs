@@ -71,12 +71,6 @@ pub fn open(adapter: &Adapter) -> Result<Device, DeviceError> {
     vulkan::open(adapter).map_err(DeviceError::NoVulkan)
 }
 
-/// The most memory that the adapter's driver lends, in bytes, where it says so. Opens the adapter.
-#[cfg(feature = "vulkan")]
-pub fn memory(adapter: &Adapter) -> Option<u64> {
-    vulkan::memory(adapter)
-}
-
 #[cfg(not(feature = "vulkan"))]
 pub fn adapters() -> Result<Vec<Adapter>, DeviceError> {
     Err(DeviceError::NoVulkan("this build has no GPU back end".into()))
@@ -85,9 +79,4 @@ pub fn adapters() -> Result<Vec<Adapter>, DeviceError> {
 #[cfg(not(feature = "vulkan"))]
 pub fn open(_: &Adapter) -> Result<Device, DeviceError> {
     Err(DeviceError::NoVulkan("this build has no GPU back end".into()))
-}
-
-#[cfg(not(feature = "vulkan"))]
-pub fn memory(_: &Adapter) -> Option<u64> {
-    None
 }

@@ -2,13 +2,12 @@
 //! is our own executable, called with a hidden command; what that command does is [`answer`].
 
 use crate::parity::{self, Parity};
-use model::devices::{self, Adapter, AdapterKind, DeviceError};
+use model::devices::{self, Adapter, DeviceError};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
     ffi::OsString,
     io::{self, BufRead, BufReader, Write},
     os::unix::process::ExitStatusExt,
-    panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
     process::{Child, ChildStderr, Command, ExitStatus, Stdio},
     sync::{
@@ -162,15 +161,9 @@ pub fn answer(check: Option<usize>) -> io::Result<()> {
         // Whoever asked has died. A driver that hangs would let nothing but this end the process.
         std::process::abort();
     });
-    let mut adapters = devices::adapters().map_err(|DeviceError::NoVulkan(reason)| reason);
+    let adapters = devices::adapters().map_err(|DeviceError::NoVulkan(reason)| reason);
     let json = match check {
-        None => {
-            for adapter in adapters.iter_mut().flatten().filter(|a| a.kind != AdapterKind::Software) {
-                // Opening may fail in ways that only panic; then it stays unknown.
-                adapter.info.memory_bytes = catch_unwind(AssertUnwindSafe(|| devices::memory(adapter))).unwrap_or(None);
-            }
-            serde_json::to_vec(&adapters)?
-        }
+        None => serde_json::to_vec(&adapters)?,
         Some(index) => {
             let gone = || "the adapter is no longer there".to_owned();
             let adapter = adapters.and_then(|all| all.into_iter().nth(index).ok_or_else(gone));

@@ -43,7 +43,6 @@ fn the_parity_check_passes() {
         let info = &adapters[0].info;
         assert!(info.name.contains("SwiftShader") && info.driver.is_some(), "{info:?}");
         assert_eq!(adapters[0].kind, model::devices::AdapterKind::Software);
-        assert!(model::devices::memory(&adapters[0]).is_some_and(|bytes| bytes > 0));
         let clock = Instant::now();
         let parity = parity::check(&adapters[0]).unwrap();
         println!("{} in {:.1} s: {parity:?}", info.name, clock.elapsed().as_secs_f64());

@@ -1,39 +1,25 @@
-//! GPUs by Vulkan: Burn over CubeCL over wgpu. Fusion is not built; kernels are tuned as little as CubeCL can, and what is
-//! tuned is forgotten with the process, so that nothing is written where the program happens to be started.
+//! GPUs by Vulkan: Burn over CubeCL over wgpu. Neither fusion nor tuning is built, so that a device computes in every process
+//! with the kernels that its parity check has seen.
 
 use super::{Adapter, AdapterKind};
-use burn::{
-    cubecl::{
-        self,
-        config::{CubeClRuntimeConfig, RuntimeConfig, autotune::AutotuneLevel},
-        device::WgpuDeviceKind,
-        future::block_on,
-    },
-    tensor::{
-        Device, DeviceKind,
-        wgpu::{
-            WgpuBackend, WgpuInitError,
-            wgpu::{AdapterInfo, Backends, DeviceType, Instance, InstanceDescriptor},
-        },
+use burn::tensor::{
+    Device, DeviceKind, read_sync,
+    wgpu::{
+        WgpuBackend,
+        wgpu::{AdapterInfo, Backends, DeviceType, Instance, InstanceDescriptor},
     },
 };
 use domain::DeviceInfo;
-
-/// Before anything of CubeCL is used: it would look for a file of settings in the folder it is started in and above.
-fn configure() {
-    let mut config = CubeClRuntimeConfig::default();
-    // Every first-seen shape is tuned before it runs, and a trainer sees many.
-    config.autotune.level = AutotuneLevel::Minimal;
-    // `CUBECL_…` in the environment is somebody's wish. Configured before, by an earlier call, is configured.
-    CubeClRuntimeConfig::try_set(config.override_from_env());
-}
+use std::{
+    fs,
+    sync::{Mutex, PoisonError},
+};
 
 pub(super) fn adapters() -> Vec<Adapter> {
-    configure();
     let settings =
         InstanceDescriptor { backends: Backends::VULKAN, ..InstanceDescriptor::new_without_display_handle() };
     let instance = Instance::new(settings);
-    let found = block_on(instance.enumerate_adapters(Backends::VULKAN));
+    let found = read_sync(instance.enumerate_adapters(Backends::VULKAN));
     let mut adapters: Vec<Adapter> = Vec::new();
     for info in found.iter().map(|adapter| adapter.get_info()) {
         let Some(kind) = kind(info.device_type) else { continue };
@@ -62,36 +48,35 @@ fn describe(info: AdapterInfo) -> DeviceInfo {
     let driver = format!("{} {}", info.driver, info.driver_info);
     DeviceInfo {
         backend: "vulkan".into(),
+        memory_bytes: memory(&info.device_pci_bus_id),
         name: info.name,
         driver: Some(driver.trim().to_owned()).filter(|driver| !driver.is_empty()),
-        memory_bytes: None,
         threads: None,
     }
 }
 
+/// The kernel knows the memory of some cards (AMD's); wgpu of none.
+fn memory(pci: &str) -> Option<u64> {
+    let file = format!("/sys/bus/pci/devices/{pci}/mem_info_vram_total");
+    fs::read_to_string(file).ok()?.trim().parse().ok()
+}
+
+/// Burn opens a device once in a process; from then on it is shared.
+static OPEN: Mutex<Vec<(DeviceKind, Device)>> = Mutex::new(Vec::new());
+
 pub(super) fn open(adapter: &Adapter) -> Result<Device, String> {
-    configure();
     let kind = match adapter.kind {
         AdapterKind::Discrete => DeviceKind::DiscreteGpu(adapter.number),
         AdapterKind::Integrated => DeviceKind::IntegratedGpu(adapter.number),
         AdapterKind::Virtual => DeviceKind::VirtualGpu(adapter.number),
         AdapterKind::Software => DeviceKind::Cpu,
     };
-    match Device::wgpu_options().device_kind(kind.clone()).graphics_api(WgpuBackend::Vulkan).init() {
-        Ok(device) => Ok(device),
-        // A device is registered once in a process, and then shared.
-        Err(WgpuInitError::Registration { .. }) => Ok(Device::vulkan(kind)),
-        Err(error) => Err(error.to_string()),
+    let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, device)) = open.iter().find(|(known, _)| *known == kind) {
+        return Ok(device.clone());
     }
-}
-
-pub(super) fn memory(adapter: &Adapter) -> Option<u64> {
-    configure();
-    let kind = match adapter.kind {
-        AdapterKind::Discrete => WgpuDeviceKind::DiscreteGpu(adapter.number),
-        AdapterKind::Integrated => WgpuDeviceKind::IntegratedGpu(adapter.number),
-        AdapterKind::Virtual => WgpuDeviceKind::VirtualGpu(adapter.number),
-        AdapterKind::Software => WgpuDeviceKind::Cpu,
-    };
-    cubecl::Device::vulkan(kind).ok()?.client().properties().memory.max_memory()
+    let options = Device::wgpu_options().device_kind(kind.clone()).graphics_api(WgpuBackend::Vulkan);
+    let device = options.init().map_err(|error| error.to_string())?;
+    open.push((kind, device.clone()));
+    Ok(device)
 }
