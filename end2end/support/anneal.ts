@@ -113,7 +113,7 @@ async function train(anneal: Anneal): Promise<Trained> {
   return { dataset: 'sums@1', run: run.id };
 }
 
-type Fixtures = { problems: string[]; expected: (text: RegExp) => void };
+type Fixtures = { fresh: Anneal; problems: string[]; expected: (text: RegExp) => void };
 
 export const test = base.extend<Fixtures, { anneal: Anneal; trained: Trained }>({
   anneal: [
@@ -126,6 +126,13 @@ export const test = base.extend<Fixtures, { anneal: Anneal; trained: Trained }>(
   ],
 
   trained: [async ({ anneal }, use) => use(await train(anneal)), { scope: 'worker', timeout: 300_000 }],
+
+  // For a test that counts what is there: nothing of the other tests is.
+  fresh: async ({}, use) => {
+    const server = await Anneal.start();
+    await use(server);
+    await server.stop();
+  },
 
   baseURL: async ({ anneal }, use) => use(anneal.url),
 

@@ -20,8 +20,8 @@ test('an import keeps the good lines and names the bad ones', async ({ page }) =
   await shots(page, 'traces-import');
 });
 
-test('generated traces are listed, found and read', async ({ page }) => {
-  await open(page, '/traces/generate');
+test('generated traces are listed, found and read', async ({ page, fresh }) => {
+  await open(page, `${fresh.url}/traces/generate`);
   await expect(page.getByRole('heading', { name: 'The first three' })).toBeVisible();
   await page.getByLabel('Task family').selectOption('sorting');
   await page.getByLabel('Count').fill('30');
@@ -31,7 +31,7 @@ test('generated traces are listed, found and read', async ({ page }) => {
   await page.getByRole('button', { name: 'Generate traces' }).click();
   await expect(page.getByText(/traces added/)).toBeVisible();
 
-  await open(page, '/traces?family=sorting');
+  await open(page, `${fresh.url}/traces?family=sorting`);
   const rows = page.getByRole('table').getByRole('row');
   await expect(rows).toHaveCount(31);
   await accessible(page);
@@ -52,12 +52,12 @@ test('an unknown trace answers 404 in plain words', async ({ page, expected }) =
 test.describe('without JavaScript', () => {
   test.use({ javaScriptEnabled: false });
 
-  test('a form makes traces and the list shows them', async ({ page }) => {
-    await page.goto('/traces/generate');
+  test('a form makes traces and the list shows them', async ({ page, fresh }) => {
+    await page.goto(`${fresh.url}/traces/generate`);
     await page.getByLabel('Task family').selectOption('high_card_duel');
     await page.getByLabel('Count').fill('5');
     await page.getByRole('button', { name: 'Generate traces' }).click();
-    await page.goto('/traces?family=high_card_duel');
+    await page.goto(`${fresh.url}/traces?family=high_card_duel`);
     await expect(page.getByRole('table').getByRole('row')).toHaveCount(6);
   });
 });
