@@ -26,7 +26,7 @@ pub use format::*;
 pub use frame::Frame;
 pub use icon::Icon;
 pub use keys::KeysDialog;
-pub use page::Page;
+pub use page::{CrumbName, Page};
 pub use pager::{Found, Pager, with_query};
 pub use search::{Choice, Search};
 pub use sparkline::Sparkline;

@@ -10,9 +10,12 @@ pub fn Page(
     /// The way here: addresses with their words.
     #[prop(optional)]
     trail: Vec<(&'static str, &'static str)>,
-    /// The last step of the way, when it is one thing among many: its address and name.
+    /// The last step of the way, when it is one thing among many: a `CrumbName`, perhaps loaded first.
     #[prop(optional, into)]
-    under: Signal<Option<(String, String)>>,
+    under: Option<ViewFn>,
+    /// The heading, where the title must be loaded first; else the title.
+    #[prop(optional, into)]
+    heading: Option<ViewFn>,
     /// The one primary action, at the right.
     #[prop(optional, into)]
     action: ViewFn,
@@ -30,12 +33,21 @@ pub fn Page(
             <nav aria-label="Breadcrumb">
                 <ol class="crumbs">
                     {trail}
-                    {move || under.get().map(|(href, name)| view! { <li class="crumb-name"><a href=href title=name.clone()>{name.clone()}</a></li> })}
-                    <li><h1 title=move || title.get()>{move || title.get()}</h1></li>
+                    {under.map(|under| under.run())}
+                    <li><h1 title=move || title.get()>{match heading {
+                        Some(heading) => heading.run(),
+                        None => (move || title.get()).into_any(),
+                    }}</h1></li>
                 </ol>
             </nav>
             <div class="bar-action">{action.run()}</div>
         </header>
         <div class="content" class:wide=wide>{children()}</div>
     }
+}
+
+/// One thing among many, on the way to a page of its own.
+#[component]
+pub fn CrumbName(href: String, name: String) -> impl IntoView {
+    view! { <li class="crumb-name"><a href=href title=name.clone()>{name.clone()}</a></li> }
 }

@@ -3,7 +3,7 @@
 use super::session::{End, Phase, Session, Turn};
 use crate::components::Icon;
 use domain::{GenerateSpec, TaskFamily, preview::PreviewToken};
-use leptos::{either::Either, prelude::*};
+use leptos::prelude::*;
 
 /// Prompts that the family's generator gives for a seed no recipe uses.
 fn examples(family: &str) -> Vec<String> {
@@ -80,7 +80,7 @@ fn TurnView(turn: Turn) -> impl IntoView {
                 } else {
                     " · stopped"
                 };
-                view! { <p class="dim num">{format!("{tokens} tokens · {tokens_per_sec:.0} tokens/s{why}")}</p> }
+                view! { <p class="dim"><span class="num">{format!("{tokens} tokens · {tokens_per_sec:.0} tokens/s{why}")}</span>" · point at a token for its probability"</p> }
                     .into_any()
             }
             End::Failed(why) => view! { <p class="bad-text" role="alert">{why}</p> }.into_any(),
@@ -108,22 +108,22 @@ fn TurnView(turn: Turn) -> impl IntoView {
     view! {
         <article class="turn">
             <pre class="said">{turn.prompt.get_value()}</pre>
-            <pre class="wrote" tabindex="0" role="group" aria-label="What the model wrote. Arrow keys read each token's probability and rivals."
-                class:arriving=move || turn.end.get().is_none() on:mouseleave=move |_| looked_at.set(None) on:blur=move |_| looked_at.set(None) on:keydown=walk>
-                <For each=move || turn.tokens.get().into_iter().enumerate() key=|(at, _)| *at let:entry>
-                    {
-                        let (at, token) = entry;
-                        view! { <span class="token" class:looked=move || looked_at.get() == Some(at) style=("--sure", format!("{:.2}", token.probability)) on:mouseenter=move |_| looked_at.set(Some(at))>{token.text}</span> }
-                    }
-                </For>
-            </pre>
+            <div class="answer-box">
+                <pre class="wrote" tabindex="0" role="group" aria-label="What the model wrote. Arrow keys read each token's probability and rivals."
+                    class:arriving=move || turn.end.get().is_none() on:mouseleave=move |_| looked_at.set(None) on:blur=move |_| looked_at.set(None) on:keydown=walk>
+                    <For each=move || turn.tokens.get().into_iter().enumerate() key=|(at, _)| *at let:entry>
+                        {
+                            let (at, token) = entry;
+                            view! { <span class="token" class:looked=move || looked_at.get() == Some(at) style=("--sure", format!("{:.2}", token.probability)) on:mouseenter=move |_| looked_at.set(Some(at))>{token.text}</span> }
+                        }
+                    </For>
+                </pre>
+                // Floats below, so that nothing moves under the pointer.
+                <div class="rivals" aria-live="polite">{move || seen().map(|token| view! { <Rivals token/> })}</div>
+            </div>
             // Said once, when it is whole: token by token nobody could follow.
             <p class="visually-hidden" role="status">{whole}</p>
             {end}
-            <div class="rivals" aria-live="polite">{move || match seen() {
-                Some(token) => Either::Left(view! { <Rivals token/> }),
-                None => Either::Right(turn.end.get().map(|_| view! { <p>"Point at a token to see how sure the model was, and what else it weighed."</p> })),
-            }}</div>
         </article>
     }
 }

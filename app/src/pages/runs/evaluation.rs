@@ -2,7 +2,7 @@
 
 use crate::{
     api::{Failure, evaluations_get, runs_get},
-    components::{Empty, Icon, Load, Page, Pager, count, margin, value, with_query},
+    components::{CrumbName, Empty, Icon, Load, Page, Pager, count, margin, value, with_query},
 };
 use domain::{
     Prediction, Score,
@@ -32,8 +32,11 @@ pub fn EvaluationPage() -> impl IntoView {
         let run = runs_get(GetRun { id: request.run.clone() }).await?;
         Ok::<_, Failure>((run.row.name, evaluations_get(request).await?))
     });
-    let name = RwSignal::new(None::<String>);
-    let under = Signal::derive(move || name.get().map(|name| (format!("/runs/{}", run.get()), name)));
+    let under = move || {
+        let href = format!("/runs/{}", run.get_untracked());
+        let crumb = async move { detail.await.ok().map(|(name, _)| view! { <CrumbName href name/> }) };
+        view! { <Transition>{Suspend::new(crumb)}</Transition> }
+    };
     let here = move || format!("/runs/{}/evaluation", run.get());
     let navigate = use_navigate();
     Effect::new(move |_| {
@@ -54,8 +57,7 @@ pub fn EvaluationPage() -> impl IntoView {
         <Page title="Evaluation" trail=vec![("/runs", "Runs")] under>
             <Load from=detail let:found>
                 {
-                    let (of, detail) = found;
-                    name.set(Some(of));
+                    let (_, detail) = found;
                     if detail.evaluation.items == 0 {
                         return Either::Left(view! { <Empty icon="gauge" title="Not evaluated yet"><p>"When training ends, the model answers every held-out item of the test split. They will stand here, one by one."</p></Empty> })
                     }

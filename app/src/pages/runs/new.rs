@@ -140,7 +140,7 @@ fn Edit(offer: Offer, datasets: Vec<String>, data: RwSignal<String>) -> impl Int
                 <div class="stack">
                     <div class="card form">
                         <Select label="Dataset" name="request[dataset]" value=data.get_untracked() options error=about("dataset") on_change=choose/>
-                        <Field label="Run name" name="request[name]" value=offer.recipe.name.clone() hint="How the run is listed" error=about("request.name")/>
+                        <Field label="Run name" name="request[name]" value=offer.name.clone() hint="How the run is listed" error=about("request.name")/>
                     </div>
                     {sections}
                 </div>

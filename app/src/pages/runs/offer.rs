@@ -13,6 +13,8 @@ pub(super) struct Offer {
     /// In the address: a shipped recipe's name or a run's id.
     pub(super) key: String,
     pub(super) words: String,
+    /// What the new run is called at first.
+    pub(super) name: String,
     /// What is posted: a shipped recipe's name or YAML.
     pub(super) text: String,
     pub(super) recipe: Recipe,
@@ -33,6 +35,7 @@ impl Offers {
         let shipped = recipes_list(ListRecipes::default()).await?.into_iter().map(|r| Offer {
             words: format!("{} – {}", r.name, r.title),
             key: r.name.clone(),
+            name: r.recipe.name.clone(),
             text: r.name,
             recipe: r.recipe,
         });
@@ -40,7 +43,13 @@ impl Offers {
         if wanted.parse::<RunId>().is_ok() {
             let run = runs_get(GetRun { id: wanted }).await?;
             let words = format!("as in run {} {}", run.row.name, run.row.id.short());
-            let again = Offer { key: run.row.id.to_string(), words, text: run.recipe_yaml, recipe: run.recipe };
+            let again = Offer {
+                key: run.row.id.to_string(),
+                words,
+                name: run.row.name,
+                text: run.recipe_yaml,
+                recipe: run.recipe,
+            };
             recipes.insert(0, again);
         }
         Ok(Self { datasets: datasets.into_iter().map(|d| d.dataset.to_string()).collect(), recipes })

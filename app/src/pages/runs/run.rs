@@ -24,8 +24,13 @@ pub fn RunPage() -> impl IntoView {
     let id = Memo::new(move |_| params.read().get("id").unwrap_or_default());
     let first = Resource::new_blocking(move || id.get(), First::load);
     let name = RwSignal::new("Run".to_owned());
+    // Awaited, so that the server's page has it in its heading.
+    let heading = move || {
+        let called = async move { first.await.map_or_else(|_| "Run".to_owned(), |first| first.detail.row.name) };
+        view! { <Transition>{Suspend::new(called)}</Transition> }
+    };
     view! {
-        <Page title=name trail=vec![("/runs", "Runs")] wide=true>
+        <Page title=name heading trail=vec![("/runs", "Runs")] wide=true>
             <Load from=first let:first>
                 {
                     name.set(first.detail.row.name.clone());
