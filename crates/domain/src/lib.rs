@@ -8,6 +8,7 @@ pub mod device;
 pub mod estimate;
 pub mod evaluation;
 pub mod event;
+pub mod finetune;
 pub mod ids;
 pub mod job;
 pub mod model;

@@ -1,7 +1,10 @@
 //! A recipe: how to train. Plain types with defaults; `service::recipe` reads YAML and reports errors by key.
 //! Every key is honoured by the trainer; a key without effect does not belong here.
 
-use crate::device::DeviceChoice;
+use crate::{
+    device::DeviceChoice,
+    finetune::{LoraRecipe, Method, ModelSource},
+};
 use serde::{Deserialize, Serialize};
 
 /// How to train one model.
@@ -12,8 +15,15 @@ pub struct Recipe {
     pub name: String,
     #[serde(default = "one")]
     pub seed: u64,
-    pub model: ModelRecipe,
-    pub tokenizer: TokenizerRecipe,
+    pub model: ModelSource,
+    /// For a model from scratch; a base model brings its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokenizer: Option<TokenizerRecipe>,
+    #[serde(default, skip_serializing_if = "Method::is_default")]
+    pub method: Method,
+    /// For method `lora`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lora: Option<LoraRecipe>,
     #[serde(default)]
     pub data: DataRecipe,
     pub train: TrainRecipe,
@@ -63,6 +73,23 @@ fn rope_theta() -> f64 {
 
 fn yes() -> bool {
     true
+}
+
+impl Default for ModelRecipe {
+    /// The smallest shape; what a recipe need not say is here as it is when left out.
+    fn default() -> Self {
+        Self {
+            d_model: 8,
+            layers: 1,
+            heads: 1,
+            kv_heads: None,
+            head_dim: None,
+            d_ff: None,
+            context: 8,
+            rope_theta: rope_theta(),
+            tie_embeddings: yes(),
+        }
+    }
 }
 
 impl ModelRecipe {

@@ -1,7 +1,7 @@
 //! One transformer block, pre-norm with two residual branches: its weights and how it is run. What differs between
 //! families is read from the config's `design`.
 
-use crate::{cache::KvCache, ops};
+use crate::{cache::KvCache, lora::Adapter, ops};
 use burn::{
     module::{Module, Param},
     tensor::Tensor,
@@ -13,13 +13,19 @@ use domain::{ModelConfig, model::Norm as Kind};
 pub struct Linear {
     pub(crate) weight: Param<Tensor<2>>,
     pub(crate) bias: Option<Param<Tensor<1>>>,
+    /// A trained update, when this layer is frozen and fine-tuned by LoRA.
+    pub(crate) lora: Option<Adapter>,
 }
 
 impl Linear {
     /// # Shapes
     /// `[n, in]` → `[n, out]`
     pub(crate) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        ops::linear(x, self.weight.val(), self.bias.as_ref().map(Param::val))
+        let plain = |x| ops::linear(x, self.weight.val(), self.bias.as_ref().map(Param::val));
+        match &self.lora {
+            None => plain(x),
+            Some(adapter) => plain(x.clone()) + adapter.forward(x),
+        }
     }
 }
 

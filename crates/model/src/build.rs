@@ -93,7 +93,7 @@ impl<S: Source> Builder<'_, S> {
 
     fn linear(&mut self, part: Part, shape: [usize; 2], bias: bool) -> Result<Linear, S::Error> {
         let weight = self.matrix(part, shape)?;
-        Ok(Linear { weight, bias: when(bias, || self.param(part, true, [shape[1]]))? })
+        Ok(Linear { weight, bias: when(bias, || self.param(part, true, [shape[1]]))?, lora: None })
     }
 
     fn norm(&mut self, part: Part, size: usize, bias: bool) -> Result<Norm, S::Error> {

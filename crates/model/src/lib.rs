@@ -12,6 +12,7 @@ pub mod folder;
 pub mod generate;
 #[cfg(not(target_family = "wasm"))]
 pub mod gguf;
+pub mod lora;
 mod naming;
 mod ops;
 mod positions;
