@@ -3,6 +3,7 @@
 
 pub mod chat;
 pub mod extract;
+pub mod language;
 pub mod layout;
 pub mod pretrained;
 mod pycompat;

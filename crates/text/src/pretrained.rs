@@ -85,6 +85,12 @@ impl Pretrained {
         Ok(template.render(messages, true)?)
     }
 
+    /// The text of a whole conversation.
+    pub fn conversation(&self, messages: &[Message]) -> Result<String, PretrainedError> {
+        let template = self.template.as_ref().ok_or(PretrainedError::NoTemplate)?;
+        Ok(template.render(messages, false)?)
+    }
+
     /// The id of `bos_token`, `eos_token` or the like.
     pub fn special(&self, name: &str) -> Option<u32> {
         self.inner.token_to_id(self.specials.get(name)?)
