@@ -1,6 +1,6 @@
 //! What a run will need, by arithmetic alone, so that the server can refuse what cannot fit. Bytes unless said otherwise.
 
-use crate::{model::ModelConfig, recipe::TrainRecipe};
+use crate::{finetune::LoraRecipe, model::ModelConfig, recipe::TrainRecipe};
 use serde::{Deserialize, Serialize};
 
 /// Memory and work of a run.
@@ -24,34 +24,51 @@ const F32: u64 = 4;
 /// The process itself: code, tokenizer, data, allocator.
 const BASE: u64 = 100 << 20;
 
-/// The estimate for training `model` in f32 with AdamW on sequences of `sequence` tokens.
+/// The estimate for training all of `model` in f32 with AdamW on sequences of `sequence` tokens.
 pub fn training(model: &ModelConfig, train: &TrainRecipe, sequence: usize) -> Estimate {
+    with_lora(model, train, sequence, None)
+}
+
+/// The same with frozen weights where `lora` says what is trained beside them.
+pub fn with_lora(model: &ModelConfig, train: &TrainRecipe, sequence: usize, lora: Option<&LoraRecipe>) -> Estimate {
     let parameters = model.parameters();
+    let trained = lora.map_or(parameters, |lora| lora.parameters(model));
     let (batch, seq) = (train.batch as u64, sequence as u64);
     let rows = product(&[batch, seq]);
     let (d, f, heads) = (model.d_model as u64, model.d_ff as u64, model.heads as u64);
     let attention = (model.heads + 2 * model.kv_heads) as u64 * model.head_dim as u64;
     // Kept for backward, per token of a layer: inputs and normed inputs twice, q/k/v with and without rotation,
     // attention output, gate, up, SiLU and their product; per pair of tokens: scores and probabilities.
-    let per_token = 6 * d + 2 * attention + 4 * f;
+    let per_token = 6 * d + 2 * attention + 4 * f + lora.map_or(0, |lora| beside(model, lora));
     let pairs = product(&[2, batch, heads, seq, seq]);
     let activations_bytes = product(&[model.layers as u64, product(&[rows, per_token]).saturating_add(pairs), F32]);
     let logits_bytes = product(&[3, rows, model.vocab as u64, F32]);
-    let weights_bytes = parameters * F32;
-    let total_bytes = (BASE + 4 * weights_bytes).saturating_add(activations_bytes).saturating_add(logits_bytes);
+    // Adapters are weights, too; frozen ones have neither gradients nor moments.
+    let weights_bytes = F32 * (parameters + lora.map_or(0, |_| trained));
+    let trained_bytes = F32 * trained;
+    let total_bytes =
+        (BASE + weights_bytes + 3 * trained_bytes).saturating_add(activations_bytes).saturating_add(logits_bytes);
     let tokens = product(&[train.steps, train.accumulate as u64, rows]);
     let attention_flops = 12.0 * (model.layers * model.heads * model.head_dim) as f64 * seq as f64;
     Estimate {
         parameters,
         tokens,
         weights_bytes,
-        gradients_bytes: weights_bytes,
-        optimizer_bytes: 2 * weights_bytes,
+        gradients_bytes: trained_bytes,
+        optimizer_bytes: 2 * trained_bytes,
         activations_bytes,
         logits_bytes,
         total_bytes,
-        flops: tokens as f64 * (6.0 * parameters as f64 + attention_flops),
+        // Twice forward, twice back to the inputs, twice to the gradients of what is trained.
+        flops: tokens as f64 * (4.0 * parameters as f64 + 2.0 * trained as f64 + attention_flops),
     }
+}
+
+/// Kept for backward by a layer's adapters, per token: the zeroed inputs and what zeroed them, and x·A.
+fn beside(model: &ModelConfig, lora: &LoraRecipe) -> u64 {
+    let zeroed = if lora.dropout > 0.0 { 2 } else { 0 };
+    let sizes = lora.targets.iter().filter_map(|target| target.sizes(model));
+    sizes.map(|[from, _]| (zeroed * from + 2 * lora.rank) as u64).sum()
 }
 
 /// What a recipe may ask for exceeds 64 bits: it is then the largest number, and refused as that.
@@ -78,6 +95,22 @@ mod tests {
         };
         let train = TrainRecipe { steps: 100_000_000, batch, accumulate: 65_536, max_minutes: None };
         training(&model.config(1_000_000), &train, context)
+    }
+
+    #[test]
+    fn frozen_weights_have_neither_gradients_nor_moments() {
+        let shape = ModelRecipe { d_model: 64, layers: 2, heads: 2, context: 32, ..ModelRecipe::default() };
+        let (model, train) = (shape.config(100), TrainRecipe { steps: 1, batch: 1, accumulate: 1, max_minutes: None });
+        let (full, lora) = (training(&model, &train, 32), LoraRecipe::default());
+        let tuned = with_lora(&model, &train, 32, Some(&lora));
+        // Query and value of 64 by 64 by rank 8 in two layers.
+        let trained = 2 * 2 * 8 * 128 * 4;
+        assert_eq!(tuned.weights_bytes, full.weights_bytes + trained);
+        assert_eq!((tuned.gradients_bytes, tuned.optimizer_bytes), (trained, 2 * trained));
+        assert!(tuned.total_bytes < full.total_bytes && tuned.flops < full.flops);
+        let dropped = with_lora(&model, &train, 32, Some(&LoraRecipe { dropout: 0.1, ..lora }));
+        // Twice 64 inputs of two targets in two layers for each of 32 tokens.
+        assert_eq!(dropped.activations_bytes - tuned.activations_bytes, 2 * 64 * 2 * 2 * 32 * 4);
     }
 
     #[test]

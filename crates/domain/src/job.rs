@@ -16,4 +16,7 @@ pub struct Job {
     pub work: PathBuf,
     /// The dataset's family when all its traces share one: its verifier judges flexible answers.
     pub family: Option<TaskFamily>,
+    /// The folder of the base model, in Hugging Face's layout, when the recipe names one.
+    #[serde(default)]
+    pub base: Option<PathBuf>,
 }

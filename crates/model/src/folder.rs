@@ -76,6 +76,18 @@ impl Folder {
         Ok(Shards::open(&self.path)?.dtypes())
     }
 
+    /// Whether the weights are whole and as many as the shape has, by their headers alone; gives their types. Names and
+    /// single shapes are checked when they are read.
+    pub fn check(&self) -> Result<Vec<String>, FolderError> {
+        let shards = Shards::open(&self.path)?;
+        let (found, expected) = (shards.parameters(self.config.tie_embeddings), self.config.parameters());
+        if found != expected {
+            let message = format!("they hold {found} numbers; a model of config.json's shape has {expected}");
+            return Err(StoreError::Read(message).into());
+        }
+        Ok(shards.dtypes())
+    }
+
     /// A text file of the folder, if it is there.
     pub fn text(&self, name: &str) -> Result<Option<String>, FolderError> {
         let path = self.path.join(name);

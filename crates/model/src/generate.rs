@@ -77,10 +77,10 @@ pub fn ids_tensor(rows: &[&[u32]], device: &burn::tensor::Device) -> Tensor<2, I
     Tensor::from_data(TensorData::new(values, [rows.len(), length]), device)
 }
 
-/// Greedy continuations of several prompts at once, natively: each row's new tokens, without the stop token, and whether
-/// it stopped by itself. Prompts are padded on the left; a row ends at the context, however long its neighbours are.
+/// Greedy continuations of several prompts at once, natively: each row's new tokens, without the stop token (any of `stops`),
+/// and whether it stopped by itself. Prompts are padded on the left; a row ends at the context, however long its neighbours are.
 #[cfg(not(target_family = "wasm"))]
-pub fn greedy_batch(decoder: &Decoder, prompts: &[Vec<u32>], stop: u32, max_new: usize) -> Vec<(Vec<u32>, bool)> {
+pub fn greedy_batch(decoder: &Decoder, prompts: &[Vec<u32>], stops: &[u32], max_new: usize) -> Vec<(Vec<u32>, bool)> {
     let device = decoder.device();
     let longest = prompts.iter().map(Vec::len).max().unwrap_or(0);
     // Positions are counted from a row's own beginning, so a padded row may lie beyond the context's width.
@@ -102,7 +102,7 @@ pub fn greedy_batch(decoder: &Decoder, prompts: &[Vec<u32>], stop: u32, max_new:
             if done[row].1 || done[row].0.len() >= room(row) {
                 continue;
             }
-            if token == stop {
+            if stops.contains(&token) {
                 done[row].1 = true;
             } else {
                 done[row].0.push(token);

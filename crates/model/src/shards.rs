@@ -1,7 +1,10 @@
 //! The safetensors files of a folder: one `model.safetensors`, or several that an index names. Headers are read at once,
 //! tensors when they are asked for, so that a checkpoint never lies twice in memory.
 
-use crate::store::{StoreError, Tensors, floats};
+use crate::{
+    naming,
+    store::{StoreError, Tensors, floats},
+};
 use safetensors::{Dtype, tensor::Metadata};
 use serde::Deserialize;
 use std::{
@@ -100,6 +103,13 @@ impl Shards {
         }
         self.files.push((path, file));
         Ok(())
+    }
+
+    /// How many numbers all weights have; a head is not counted when it is `tied` to the embedding.
+    pub(crate) fn parameters(&self, tied: bool) -> u64 {
+        let counts = |name: &str| !naming::is_buffer(name) && !(tied && name == "lm_head.weight");
+        let weights = self.entries.iter().filter(|(name, _)| counts(name));
+        weights.map(|(_, entry)| entry.shape.iter().product::<usize>() as u64).sum()
     }
 
     /// The types of the tensors, each once.

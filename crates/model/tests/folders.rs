@@ -54,6 +54,18 @@ fn bits(decoder: &Decoder) -> Vec<u8> {
     store::to_safetensors(decoder).unwrap()
 }
 
+/// By headers alone: the fixtures are whole; a shape of one layer more is not theirs.
+#[test]
+fn folders_are_checked_without_reading_their_numbers() {
+    for name in FIXTURES {
+        let mut folder = Folder::open(&fixture(name)).unwrap();
+        assert_eq!(folder.check().unwrap(), ["F32"], "{name}");
+        folder.config.layers += 1;
+        let said = folder.check().unwrap_err().to_string();
+        assert!(said.contains("numbers; a model of config.json's shape has"), "{name}: {said}");
+    }
+}
+
 #[test]
 fn every_family_is_written_as_transformers_has_it_and_read_back_to_the_bit() {
     for name in FIXTURES {

@@ -76,9 +76,9 @@ fn greedy_agrees_with_and_without_cache_and_in_a_batch() {
         assert_eq!(with, wanted, "{name}");
         assert_eq!(without[prompt.len()..], wanted, "{name}");
         // Beside a shorter row, which is padded on the left. No stop token: u32::MAX does not occur.
-        let batch = generate::greedy_batch(&decoder, &[prompt.clone(), prompt[3..].to_vec()], u32::MAX, wanted.len());
+        let batch = generate::greedy_batch(&decoder, &[prompt.clone(), prompt[3..].to_vec()], &[], wanted.len());
         assert_eq!(batch[0].0, wanted, "{name}");
-        let alone = generate::greedy_batch(&decoder, &[prompt[3..].to_vec()], u32::MAX, wanted.len());
+        let alone = generate::greedy_batch(&decoder, &[prompt[3..].to_vec()], &[], wanted.len());
         assert_eq!(batch[1].0, alone[0].0, "{name}");
     }
 }
@@ -89,7 +89,7 @@ fn a_full_row_does_not_disturb_its_neighbours() {
         let Fixture { decoder, expected } = fixture(name);
         let short = ids(&expected["input_ids"][0]);
         let long: Vec<u32> = (0..decoder.config().context - 2).map(|i| i as u32 % 190).collect();
-        let both = generate::greedy_batch(&decoder, &[short.clone(), long], u32::MAX, 12);
+        let both = generate::greedy_batch(&decoder, &[short.clone(), long], &[], 12);
         assert_eq!(both[0].0, ids(&expected["greedy_12_after_row0"]), "{name}");
         assert_eq!(both[1].0.len(), 3, "{name}: two tokens are read again, the third is the last to be made");
     }

@@ -1,10 +1,13 @@
-//! Checkpoints: weights, optimizer and place in the run, each a folder that appears whole or not at all (write, fsync,
+//! Checkpoints: trained weights, optimizer and place in the run, each a folder that appears whole or not at all (write, fsync,
 //! rename). Loading verifies hashes and passes over a torn one for the one before it.
 
-use crate::{optimizer::AdamW, run::TrainError};
-use burn::tensor::Device;
-use domain::{ModelConfig, recipe::OptimizerRecipe};
-use model::{Decoder, store};
+use crate::{
+    optimizer::AdamW,
+    run::TrainError,
+    start::{Start, trained_weights},
+};
+use domain::recipe::OptimizerRecipe;
+use model::Decoder;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::{
@@ -113,7 +116,7 @@ impl Checkpoints {
 
     fn write(&self, part: &Path, progress: &Progress, decoder: &Decoder, optimizer: &AdamW) -> Result<u64, TrainError> {
         fs::create_dir_all(part).map_err(TrainError::Disk)?;
-        let weights = store::to_safetensors(decoder)?;
+        let weights = trained_weights(decoder)?;
         let (updates, moments) = optimizer.save();
         let moments = moment_bytes(&moments);
         let manifest = Manifest {
@@ -148,13 +151,12 @@ impl Checkpoints {
     /// The newest sound checkpoint of this recipe; `skipped` hears of each that is not.
     pub(crate) fn load(
         &self,
-        config: &ModelConfig,
+        start: &Start,
         settings: &OptimizerRecipe,
-        device: &Device,
         mut skipped: impl FnMut(u64, String),
     ) -> Option<Loaded> {
         for step in self.steps().into_iter().rev() {
-            match self.read(step, config, settings, device) {
+            match self.read(step, start, settings) {
                 Ok(loaded) => return Some(loaded),
                 Err(reason) => skipped(step, reason),
             }
@@ -162,13 +164,7 @@ impl Checkpoints {
         None
     }
 
-    fn read(
-        &self,
-        step: u64,
-        config: &ModelConfig,
-        settings: &OptimizerRecipe,
-        device: &Device,
-    ) -> Result<Loaded, String> {
+    fn read(&self, step: u64, start: &Start, settings: &OptimizerRecipe) -> Result<Loaded, String> {
         let read = |name: &str| fs::read(self.path(step).join(name)).map_err(|e| format!("{name}: {e}"));
         let manifest: Manifest =
             serde_json::from_slice(&read("manifest.json")?).map_err(|e| format!("manifest.json: {e}"))?;
@@ -184,9 +180,9 @@ impl Checkpoints {
                 return Err(format!("{name} is damaged: its hash differs"));
             }
         }
-        let decoder = store::from_safetensors(config, &weights, device).map_err(|e| e.to_string())?;
+        let decoder = start.restored(&weights)?;
         let moments = moments_from(&moments).ok_or("optimizer.bin has a wrong length")?;
-        let inner = device.clone().inner();
+        let inner = start.device().clone().inner();
         let optimizer = AdamW::load(settings.clone(), manifest.updates, moments, &inner);
         Ok(Loaded { progress: manifest.progress, decoder, optimizer })
     }

@@ -4,6 +4,7 @@ use crate::run::TrainError;
 use domain::{NewTrace, Recipe, recipe::LongTraces};
 use std::{fs, io::BufRead, path::Path};
 use text::{
+    language::Language,
     layout::{self, Encoded},
     tokenizer::{self, Tokenizer},
 };
@@ -29,7 +30,9 @@ pub(crate) fn tokenizer(recipe: &Recipe, train: &[NewTrace], work: &Path) -> Res
     if let Ok(json) = fs::read_to_string(&path) {
         return Ok(Tokenizer::from_json(&json)?);
     }
-    let made = tokenizer::train(recipe.tokenizer.kind, recipe.tokenizer.vocab, train.iter().map(layout::full_text))?;
+    let kind = recipe.tokenizer.clone();
+    let kind = kind.ok_or_else(|| TrainError::Data("the recipe lacks a tokenizer for a model from scratch".into()))?;
+    let made = tokenizer::train(kind.kind, kind.vocab, train.iter().map(layout::full_text))?;
     crate::checkpoint::write_atomic(&path, made.to_json()?.as_bytes())?;
     Ok(made)
 }
@@ -52,18 +55,18 @@ impl Tokenized {
             }
             _ => "left out".to_owned(),
         };
-        let context = recipe.model.context;
+        let context = recipe.model.context();
         (*too_long > 0).then(|| format!("{too_long} traces are longer than model.context = {context}: {what}"))
     }
 }
 
 /// A row is one token longer than what the model reads of it: its last token is only predicted.
-pub(crate) fn tokenize(recipe: &Recipe, tokenizer: &Tokenizer, traces: &[NewTrace]) -> Result<Tokenized, TrainError> {
-    let most = recipe.model.context + 1;
+pub(crate) fn tokenize(recipe: &Recipe, language: &Language, traces: &[NewTrace]) -> Result<Tokenized, TrainError> {
+    let most = recipe.model.context() + 1;
     let mut tokenized = Tokenized { rows: Vec::new(), too_long: 0, nothing_left: 0 };
     let mut longest = 0;
     for trace in traces {
-        let mut row = layout::encode_trace(tokenizer, trace)?;
+        let mut row = language.encode_trace(trace)?;
         longest = longest.max(row.ids.len() - 1);
         if row.ids.len() > most {
             tokenized.too_long += 1;
@@ -85,7 +88,7 @@ pub(crate) fn tokenize(recipe: &Recipe, tokenizer: &Tokenizer, traces: &[NewTrac
              or set data.long_traces to drop or truncate",
             tokenized.too_long,
             traces.len(),
-            recipe.model.context
+            recipe.model.context()
         )));
     }
     Ok(tokenized)

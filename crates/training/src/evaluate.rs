@@ -1,21 +1,16 @@
 //! What a model can do: loss on the val split, samples, and one prediction for each held-out item.
 
 use crate::{
-    batches,
-    checkpoint::sha256,
-    loss,
+    batches, loss,
     run::{Run, TrainError},
 };
 use domain::{NewTrace, Prediction, TrainEvent};
-use model::{Decoder, generate::greedy_batch, store};
+use model::{Decoder, generate::greedy_batch};
 use std::{
     fs::File,
     io::{BufRead, BufReader, Write},
 };
-use text::{
-    layout::{self, Encoded},
-    score,
-};
+use text::{layout::Encoded, score};
 
 /// Rows that answer at once, at least and at most.
 const FEWEST: usize = 8;
@@ -38,7 +33,7 @@ fn generate(run: &Run<'_>, decoder: &Decoder, traces: &[&NewTrace]) -> Result<Ve
     let context = decoder.config().context;
     let mut prompts = Vec::new();
     for trace in traces {
-        let mut ids = layout::encode_prompt(&run.tokenizer, &trace.prompt)?;
+        let mut ids = run.language.encode_prompt(&trace.prompt)?;
         // Room for at least one token; the end of a prompt matters more than its beginning.
         if ids.len() >= context {
             ids.drain(1..ids.len() - context + 2);
@@ -46,8 +41,8 @@ fn generate(run: &Run<'_>, decoder: &Decoder, traces: &[&NewTrace]) -> Result<Ve
         prompts.push(ids);
     }
     let most = run.job.recipe.evaluation.max_new_tokens;
-    let rows = greedy_batch(decoder, &prompts, run.tokenizer.eos(), most);
-    rows.into_iter().map(|(ids, stopped)| Ok((ids.len(), stopped, run.tokenizer.decode(&ids)?))).collect()
+    let rows = greedy_batch(decoder, &prompts, &run.language.stops(), most);
+    rows.into_iter().map(|(ids, stopped)| Ok((ids.len(), stopped, run.language.decode(&ids)?))).collect()
 }
 
 /// Samples on the first val traces.
@@ -62,13 +57,12 @@ pub(crate) fn samples(run: &mut Run<'_>, decoder: &Decoder, step: u64) -> Result
     Ok(())
 }
 
-/// One prediction for each item of the test split, kept in a file named after the weights, so that an evaluation that was
+/// One prediction for each item of the test split, kept in a file named after the trained weights' `hash`, so that an evaluation that was
 /// interrupted goes on where it stopped. Returns false when asked to stop.
-pub(crate) fn predictions(run: &mut Run<'_>, decoder: &Decoder) -> Result<bool, TrainError> {
+pub(crate) fn predictions(run: &mut Run<'_>, decoder: &Decoder, hash: &str) -> Result<bool, TrainError> {
     let limit = run.job.recipe.evaluation.test_items;
     let items = if limit == 0 { run.test.len() } else { limit.min(run.test.len()) };
     (run.sink)(TrainEvent::Evaluating { items });
-    let hash = sha256(&store::to_safetensors(decoder)?);
     let path = run.job.work.join(format!("predictions-{}.jsonl", &hash[..16]));
     let mut done = 0;
     if let Ok(file) = File::open(&path) {

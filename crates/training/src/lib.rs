@@ -18,6 +18,7 @@ mod optimizer;
 pub mod parity;
 pub mod probe;
 mod run;
+mod start;
 mod stop;
 
 pub use run::{Outcome, TrainError, run};

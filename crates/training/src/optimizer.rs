@@ -64,6 +64,10 @@ struct Update<'a> {
 
 impl ModuleMapper for Update<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        // Frozen weights have no moments.
+        if !param.val().is_require_grad() {
+            return param;
+        }
         let index = self.index;
         self.index += 1;
         let Some(gradient) = self.gradients.remove::<D>(param.id) else { return param };

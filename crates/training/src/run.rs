@@ -8,15 +8,13 @@ use crate::{
     lock::WorkLock,
     loss, memory,
     optimizer::{self, AdamW},
+    start::{self, Start},
 };
 use burn::{module::Module, optim::GradientsParams};
 use domain::{Job, NewTrace, TrainEvent, estimate};
 use model::{Decoder, devices, store::StoreError};
 use std::{io, time::Instant};
-use text::{
-    layout::Encoded,
-    tokenizer::{Tokenizer, TokenizerError},
-};
+use text::{language::Language, layout::Encoded, pretrained::PretrainedError, tokenizer::TokenizerError};
 
 /// How a training ended well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +31,10 @@ pub enum TrainError {
     Data(String),
     #[error("{0}")]
     Tokenizer(#[from] TokenizerError),
+    #[error("the base model cannot be used: {0}")]
+    Base(String),
+    #[error("{0}")]
+    Language(#[from] PretrainedError),
     #[error("{0}")]
     Weights(#[from] StoreError),
     #[error("{0}")]
@@ -58,7 +60,7 @@ const PROBE: usize = 8;
 /// What the parts of a training share.
 pub(crate) struct Run<'a> {
     pub(crate) job: &'a Job,
-    pub(crate) tokenizer: Tokenizer,
+    pub(crate) language: Language,
     pub(crate) val: Vec<NewTrace>,
     pub(crate) test: Vec<NewTrace>,
     pub(crate) sink: &'a mut dyn FnMut(TrainEvent),
@@ -74,9 +76,13 @@ pub fn run(job: &Job, sink: &mut dyn FnMut(TrainEvent), stop: &StopSignal) -> Re
     let (device, info) = device::open(recipe.device, &mut |line| sink(TrainEvent::Log { line }))?;
     let train = data::read(&job.train)?;
     let (val, test) = (data::read(&job.val)?, data::read(&job.test)?);
-    let tokenizer = data::tokenizer(recipe, &train, &job.work)?;
-    let rows = data::tokenize(recipe, &tokenizer, &train)?;
-    let mut val_rows = data::tokenize(recipe, &tokenizer, &val)?.rows;
+    let base = start::base(job)?;
+    let language = match &base {
+        Some(folder) => start::language(folder)?,
+        None => Language::own(data::tokenizer(recipe, &train, &job.work)?),
+    };
+    let rows = data::tokenize(recipe, &language, &train)?;
+    let mut val_rows = data::tokenize(recipe, &language, &val)?.rows;
     val_rows.truncate(recipe.evaluation.val_items);
     if rows.rows.is_empty() {
         return Err(TrainError::Data("no trace of the train split is left to train on".into()));
@@ -84,17 +90,17 @@ pub fn run(job: &Job, sink: &mut dyn FnMut(TrainEvent), stop: &StopSignal) -> Re
     if let Some(line) = rows.left_out(recipe) {
         sink(TrainEvent::Log { line });
     }
-    let config = recipe.model.config(tokenizer.vocab_size());
+    let training_device = device.autodiff();
+    let start = Start::new(job, language.vocab_size(), base, training_device)?;
     let longest = rows.rows.iter().map(|r| r.ids.len() - 1).max().unwrap_or(1);
-    let needed = estimate::training(&config, &recipe.train, longest).total_bytes;
+    let needed = estimate::with_lora(&start.config, &recipe.train, longest, start.lora()).total_bytes;
     // A GPU has memory of its own, which the driver guards.
     if let Some(available) = memory::available().filter(|a| info.backend == "flex" && needed > *a) {
         return Err(TrainError::Memory { needed, available });
     }
-    let training_device = device.autodiff();
     let canonical = serde_json::to_vec(recipe).map_err(|e| TrainError::Work(e.into()))?;
     let checkpoints = Checkpoints::open(&job.work, sha256(&canonical), recipe.checkpoint.keep)?;
-    let loaded = checkpoints.load(&config, &recipe.optimizer, &training_device, |step, reason| {
+    let loaded = checkpoints.load(&start, &recipe.optimizer, |step, reason| {
         sink(TrainEvent::Alarm { step, message: format!("checkpoint of step {step} passed over: {reason}") });
     });
     let resumed_from = loaded.as_ref().map(|l| l.progress.step);
@@ -102,13 +108,14 @@ pub fn run(job: &Job, sink: &mut dyn FnMut(TrainEvent), stop: &StopSignal) -> Re
         Some(l) => (l.progress, l.decoder, l.optimizer),
         None => (
             Progress { step: 0, tokens: 0, seconds: 0.0, best_val_loss: None, best_step: None },
-            Decoder::new(&config, recipe.seed, &training_device),
+            start.decoder()?,
             AdamW::new(recipe.optimizer.clone()),
         ),
     };
-    let (parameters, steps) = (decoder.num_params() as u64, recipe.train.steps);
+    let (parameters, steps) = (start.config.parameters(), recipe.train.steps);
     let line = format!(
-        "{parameters} parameters on {} ({}), {} traces, {} of {steps} steps done",
+        "{parameters} parameters{} on {} ({}), {} traces, {} of {steps} steps done",
+        start.lora().map_or_else(String::new, |_| format!(" and {} trained beside them", start.trained())),
         info.backend,
         info.name,
         rows.rows.len(),
@@ -118,19 +125,20 @@ pub fn run(job: &Job, sink: &mut dyn FnMut(TrainEvent), stop: &StopSignal) -> Re
     sink(TrainEvent::Started {
         device: info,
         parameters,
-        vocab: config.vocab,
+        vocab: start.config.vocab,
         train_items: rows.rows.len(),
         train_tokens: rows.rows.iter().map(|r| r.ids.len() as u64 - 1).sum(),
         steps,
         resumed_from,
         estimated_memory_bytes: needed,
     });
-    let run = Run { job, tokenizer, val, test, sink, stop };
-    Loop { run, rows: rows.rows, val_rows, checkpoints, progress, optimizer, begun }.go(decoder)
+    let run = Run { job, language, val, test, sink, stop };
+    Loop { run, start, rows: rows.rows, val_rows, checkpoints, progress, optimizer, begun }.go(decoder)
 }
 
 struct Loop<'a> {
     run: Run<'a>,
+    start: Start,
     rows: Vec<Encoded>,
     val_rows: Vec<Encoded>,
     checkpoints: Checkpoints,
@@ -172,12 +180,13 @@ impl Loop<'_> {
         if saved != self.progress.step {
             self.save(&decoder, false)?;
         }
-        let plain = decoder.valid();
-        if !evaluate::predictions(&mut self.run, &plain)? {
+        let hash = sha256(&start::trained_weights(&decoder)?);
+        let plain = decoder.valid().merged();
+        if !evaluate::predictions(&mut self.run, &plain, &hash)? {
             (self.run.sink)(TrainEvent::Stopped { step: self.progress.step });
             return Ok(Outcome::Stopped);
         }
-        let files = export::write(&plain, &self.run.tokenizer, &self.run.job.work)?;
+        let files = export::write(&plain, &self.start, &self.run, &decoder)?;
         (self.run.sink)(TrainEvent::Exported { files });
         let trained = (self.progress.seconds - before).max(1e-9);
         (self.run.sink)(TrainEvent::Finished {
@@ -190,7 +199,7 @@ impl Loop<'_> {
     }
 
     /// One optimizer step over `accumulate` micro-batches; every trained token weighs the same.
-    fn step(&mut self, decoder: Decoder, sampler: &mut batches::Sampler) -> Result<Decoder, TrainError> {
+    fn step(&mut self, mut decoder: Decoder, sampler: &mut batches::Sampler) -> Result<Decoder, TrainError> {
         let recipe = &self.run.job.recipe;
         let clock = Instant::now();
         let step = self.progress.step;
@@ -201,7 +210,8 @@ impl Loop<'_> {
         let trained: usize = micro.iter().map(|b| b.places.len()).sum();
         let tokens: u64 = micro.iter().map(|b| b.tokens).sum();
         let (mut total, mut gradients) = (0.0, None);
-        for batch in &micro {
+        for (k, batch) in micro.iter().enumerate() {
+            self.start.draw_dropout(&mut decoder, step * recipe.train.accumulate as u64 + k as u64);
             let sum = loss::sum(&decoder, batch).div_scalar(trained as f64);
             let more = GradientsParams::from_grads(sum.backward(), &decoder);
             total += f64::from(sum.into_scalar::<f32>());
@@ -234,7 +244,7 @@ impl Loop<'_> {
 
     /// Validation loss and samples; whether the loss is the best so far.
     fn evaluate(&mut self, decoder: &Decoder) -> Result<bool, TrainError> {
-        let plain = decoder.valid();
+        let plain = decoder.valid().merged();
         let step = self.progress.step;
         if self.val_rows.is_empty() {
             evaluate::samples(&mut self.run, &plain, step)?;

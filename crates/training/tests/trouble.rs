@@ -151,8 +151,9 @@ fn long_traces_are_refused_left_out_or_cut() {
     .enumerate()
     {
         let mut job = job(&folder.path().join(number.to_string()), 2);
-        job.recipe.tokenizer = tokenizer.clone();
-        (job.recipe.model.context, job.recipe.data.long_traces) = (context, long_traces);
+        job.recipe.tokenizer = Some(tokenizer.clone());
+        job.recipe.model.shape_mut().unwrap().context = context;
+        job.recipe.data.long_traces = long_traces;
         let told = train(&job, None);
         assert_eq!(told.outcome.is_ok(), items > 0, "{:?}", told.outcome);
         let said = told.outcome.clone().err().unwrap_or_else(|| told.log());
@@ -192,7 +193,8 @@ fn first(path: &Path) -> NewTrace {
 fn a_model_that_does_not_fit_is_refused_with_the_estimate() {
     let folder = tempfile::tempdir().unwrap();
     let mut job = job(folder.path(), 4);
-    (job.recipe.model.d_model, job.recipe.model.layers) = (16_384, 256);
+    let shape = job.recipe.model.shape_mut().unwrap();
+    (shape.d_model, shape.layers) = (16_384, 256);
     let told = train(&job, None);
     let reason = told.outcome.as_ref().unwrap_err();
     assert!(reason.starts_with("this training needs about 1") && reason.contains("GB are available"), "{reason}");

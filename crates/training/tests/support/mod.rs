@@ -35,5 +35,6 @@ pub fn job(folder: &Path, steps: u64) -> Job {
         test: write("test.jsonl", &lines[180..]),
         work: folder.join("work"),
         family: Some(TaskFamily::Addition),
+        base: None,
     }
 }
