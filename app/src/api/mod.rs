@@ -4,6 +4,7 @@
 mod datasets;
 mod evaluations;
 mod failure;
+mod models;
 mod recipes;
 mod runs;
 #[cfg(feature = "ssr")]
@@ -14,6 +15,7 @@ mod traces;
 pub use datasets::*;
 pub use evaluations::*;
 pub use failure::*;
+pub use models::*;
 pub use recipes::*;
 pub use runs::*;
 pub use system::*;

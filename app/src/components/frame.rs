@@ -5,10 +5,11 @@ use leptos::prelude::*;
 use leptos_router::components::A;
 
 /// The places of Anneal: address, icon, word.
-pub(crate) const PLACES: [(&str, &str, &str); 7] = [
+pub(crate) const PLACES: [(&str, &str, &str); 8] = [
     ("/", "house", "Home"),
     ("/traces", "file-text", "Traces"),
     ("/datasets", "database", "Datasets"),
+    ("/models", "box", "Models"),
     ("/runs", "activity", "Runs"),
     ("/leaderboard", "trophy", "Leaderboard"),
     ("/playground", "message-square", "Playground"),

@@ -7,10 +7,11 @@ use leptos::{ev, prelude::*};
 use leptos_router::hooks::use_navigate;
 
 /// Second letters after `g`.
-const PLACES: [(&str, &str, &str); 7] = [
+const PLACES: [(&str, &str, &str); 8] = [
     ("h", "/", "Home"),
     ("t", "/traces", "Traces"),
     ("d", "/datasets", "Datasets"),
+    ("m", "/models", "Models"),
     ("r", "/runs", "Runs"),
     ("l", "/leaderboard", "Leaderboard"),
     ("p", "/playground", "Playground"),

@@ -3,6 +3,7 @@
 mod datasets;
 mod home;
 mod leaderboard;
+mod models;
 mod not_found;
 mod playground;
 mod runs;
@@ -12,6 +13,7 @@ mod workers;
 pub use datasets::{BuildPage, DatasetPage, DatasetsPage};
 pub use home::HomePage;
 pub use leaderboard::LeaderboardPage;
+pub use models::ModelsPage;
 pub use not_found::NotFoundPage;
 pub use playground::PlaygroundPage;
 pub use runs::{EvaluationPage, NewRunPage, RunPage, RunsPage};

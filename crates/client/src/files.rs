@@ -2,7 +2,10 @@
 
 use crate::Client;
 use bytes::Bytes;
-use domain::api::{ApiError, ImportReport};
+use domain::{
+    api::{AddModel, ApiError, BaseModel, ImportReport},
+    event::ExportedFile,
+};
 use futures::{Stream, StreamExt};
 use reqwest::{Body, header};
 use std::io;
@@ -31,6 +34,31 @@ impl Client {
         let builder = builder.header(header::CONTENT_TYPE, "application/x-ndjson").body(Body::wrap_stream(counted));
         let answer = self.send(builder).await?;
         answer.json().await.map_err(|e| self.broken(&e))
+    }
+
+    /// Sends one file of a base model, `name` in its folder; `progress` hears the bytes sent so far.
+    pub async fn upload_model_file(
+        &self,
+        file: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
+        name: &str,
+        progress: impl Fn(u64) + Send + Sync + 'static,
+    ) -> Result<ExportedFile, ApiError> {
+        let mut sent = 0;
+        let counted = file.inspect(move |part| {
+            sent += part.as_ref().map_or(0, |bytes| bytes.len() as u64);
+            progress(sent);
+        });
+        let builder = self.http.post(self.url("api/models/upload")).query(&[("file", name)]);
+        let builder = builder.header(header::CONTENT_TYPE, "application/octet-stream").body(Body::wrap_stream(counted));
+        self.send(builder).await?.json().await.map_err(|e| self.broken(&e))
+    }
+
+    /// Makes uploaded files a base model.
+    pub async fn add_model(&self, request: &AddModel) -> Result<BaseModel, ApiError> {
+        let body = serde_json::to_vec(request);
+        let body = body.map_err(|e| ApiError::internal(format!("the request cannot be written: {e}")))?;
+        let builder = self.http.post(self.url("api/models/add")).header(header::CONTENT_TYPE, "application/json");
+        self.send(builder.body(body)).await?.json().await.map_err(|e| self.broken(&e))
     }
 
     /// A file that a run has exported, like `model.safetensors`.

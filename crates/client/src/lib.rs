@@ -1,6 +1,6 @@
 //! The typed API for Rust programs: the same requests and answers as the page's server functions, over HTTP.
-//! One call for every request of `domain::api`, and the three things that are not requests: importing a file, watching a
-//! run, downloading a model. Knows no server crate.
+//! One call for every request of `domain::api`, and the few things that are not requests: importing a file, watching a
+//! run, downloading a model, uploading one. Knows no server crate.
 
 mod events;
 mod files;

@@ -1,10 +1,11 @@
 //! Checks a recipe against its dataset and this machine before anything starts.
 
-use crate::{Service, errors::internal, machine, recipe};
+use crate::{Service, errors::internal, machine, models, recipe};
 use domain::{
     Recipe,
     api::{ApiError, FieldError},
     estimate::{self, Estimate},
+    finetune::Method,
     model::ModelConfig,
     recipe::{LongTraces, TokenizerKind},
 };
@@ -16,6 +17,8 @@ use storage::StoredDataset;
 
 /// Lines of the train split read for its alphabet: enough to meet nearly every character.
 const LINES: usize = 2_000;
+/// Tokens that a chat template may put around a question and its answer.
+const TEMPLATE: usize = 64;
 /// Floating-point operations a second of two CPU cores, until runs on this machine have told better.
 const RULE_OF_THUMB: f64 = 3e10;
 
@@ -40,17 +43,22 @@ impl Service {
             Ok(recipe) => recipe,
             Err(errors) => return Ok(Err(errors)),
         };
-        let mut errors = Vec::new();
-        let mut complain = |path: &str, message: String| errors.push(FieldError { path: path.to_owned(), message });
-        let vocab = match recipe.tokenizer.kind {
-            TokenizerKind::Bpe => recipe.tokenizer.vocab.unwrap_or(text::tokenizer::BPE_VOCAB),
-            TokenizerKind::Char => text::tokenizer::SPECIAL.len() + dataset.map_or(96, |d| self.alphabet(d)),
+        let base = match self.base_of(&recipe).await? {
+            Ok(base) => base,
+            Err(error) => return Ok(Err(vec![error])),
         };
-        let mut sequence = recipe.model.context;
+        let mut errors = base.as_ref().map_or_else(Vec::new, |base| models::unsuitable(&recipe, base));
+        let mut complain = |path: &str, message: String| errors.push(FieldError { path: path.to_owned(), message });
+        let (kind, asked) = recipe.tokenizer.as_ref().map_or((None, None), |t| (Some(t.kind), t.vocab));
+        let vocab = match kind {
+            Some(TokenizerKind::Char) => text::tokenizer::SPECIAL.len() + dataset.map_or(96, |d| self.alphabet(d)),
+            Some(TokenizerKind::Bpe) | None => asked.unwrap_or(text::tokenizer::BPE_VOCAB),
+        };
+        let mut sequence = recipe.model.context();
         if let Some(dataset) = dataset {
             let stats = &dataset.dataset.stats;
             let characters = stats.mean_characters * f64::from(stats.train);
-            if recipe.tokenizer.kind == TokenizerKind::Bpe && (vocab - 260) as f64 > characters / 4.0 {
+            if kind == Some(TokenizerKind::Bpe) && (vocab - 260) as f64 > characters / 4.0 {
                 let most = 260 + (characters / 4.0) as usize;
                 complain(
                     "tokenizer.vocab",
@@ -59,22 +67,28 @@ impl Service {
             }
             // A character tokenizer's lengths are known before training; `<bos>` stands for the stop token not read.
             let longest = stats.max_characters as usize + 1;
-            sequence = sequence.min(longest);
-            if recipe.tokenizer.kind == TokenizerKind::Char
+            // Other tokenizers need fewer tokens than characters; a base model's chat template adds some.
+            sequence = sequence.min(if base.is_some() { longest + TEMPLATE } else { longest });
+            if kind == Some(TokenizerKind::Char)
                 && recipe.data.long_traces == LongTraces::Refuse
-                && longest > recipe.model.context
+                && longest > recipe.model.context()
             {
                 complain(
                     "model.context",
                     format!(
                         "is {}, but the longest trace has {longest} tokens: raise it, or set data.long_traces to drop or truncate",
-                        recipe.model.context
+                        recipe.model.context()
                     ),
                 );
             }
         }
-        let model = recipe.model.config(vocab);
-        let estimate = estimate::training(&model, &recipe.train, sequence);
+        let model = match (&base, recipe.model.shape()) {
+            (Some(base), _) => base.config.clone(),
+            (None, Some(shape)) => shape.config(vocab),
+            (None, None) => return Err(ApiError::internal("a recipe without a shape has no base model")),
+        };
+        let lora = recipe.lora.as_ref().filter(|_| recipe.method == Method::Lora);
+        let estimate = estimate::with_lora(&model, &recipe.train, sequence, lora);
         if let Some(available) = machine::memory_available()
             && estimate.total_bytes > available
         {

@@ -3,10 +3,10 @@
 
 use crate::Service;
 use domain::{
-    DeviceInfo, Job, Micros, RunId, RunState, SplitName, TrainEvent, WorkerId,
+    DeviceInfo, Job, Micros, Recipe, RunId, RunState, SplitName, TrainEvent, WorkerId,
     event::{ExportedFile, LogStream},
 };
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use storage::StorageError;
 
 /// A worker as it introduces itself.
@@ -82,6 +82,7 @@ impl Service {
         let stats = &dataset.dataset.stats;
         // One family's verifier judges the whole dataset only where every trace is of it.
         let family = stats.families.first().filter(|f| f.count == stats.traces).and_then(|f| f.value.parse().ok());
+        let base = self.base_folder(&claimed.recipe).await?;
         let job = Job {
             recipe: claimed.recipe,
             train: object(SplitName::Train),
@@ -89,8 +90,17 @@ impl Service {
             test: object(SplitName::Test),
             work,
             family,
+            base,
         };
         Ok(Some(Lease { run: claimed.run, fence: claimed.fence, name: claimed.name, job }))
+    }
+
+    /// The folder of the recipe's base model. One that was deleted since is none: the child says so and the run fails.
+    async fn base_folder(&self, recipe: &Recipe) -> Result<Option<PathBuf>, ControlError> {
+        let lost = |e: &dyn std::fmt::Display| ControlError::Failed(format!("the base model cannot be given: {e}"));
+        let found = self.base_of(recipe).await.map_err(|e| lost(&e))?;
+        let base = found.ok().flatten();
+        base.map(|base| self.folder(&base.files).map_err(|e| lost(&e))).transpose()
     }
 
     /// Extends the lease; tells whether to go on. Call every few seconds.
@@ -131,7 +141,9 @@ impl Service {
             if file.name.contains(['/', '\\']) || file.name.starts_with('.') {
                 return Err(ControlError::Failed(format!("{:?} is not a file name", file.name)));
             }
-            self.store().objects().store_file(&dir.join(&file.name), &file.sha256).map_err(failed)?;
+            // An adapter lies apart: beside the weights it would be taken for what the folder is.
+            let folder = if file.name.starts_with("adapter_") { dir.join("adapter") } else { dir.to_owned() };
+            self.store().objects().store_file(&folder.join(&file.name), &file.sha256).map_err(failed)?;
         }
         self.store().insert_run_files(run, fence, &files).await.map_err(failed)
     }

@@ -10,6 +10,7 @@ mod evaluations;
 mod home;
 pub mod import;
 mod machine;
+mod models;
 mod open;
 pub mod recipe;
 mod recipes;

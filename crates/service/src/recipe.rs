@@ -1,9 +1,12 @@
 //! Reads recipes: YAML to `domain::Recipe`, with every error beside its key; the shipped ones; their canonical form and hash.
 
+mod finetune;
+
 use domain::{
     Recipe,
     api::{FieldError, ShippedRecipe},
-    recipe::{self, TokenizerKind},
+    finetune::{LoraRecipe, ModelSource},
+    recipe,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -11,9 +14,13 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
 /// Name and text of each recipe that comes with Anneal.
-const SHIPPED: [(&str, &str); 2] = [
+const SHIPPED: [(&str, &str); 6] = [
     ("addition", include_str!("../../../configs/recipes/addition.yaml")),
     ("smoke", include_str!("../../../configs/recipes/smoke.yaml")),
+    ("smollm2_lora", include_str!("../../../configs/recipes/smollm2_lora.yaml")),
+    ("sft_lora", include_str!("../../../configs/recipes/sft_lora.yaml")),
+    ("sft_full", include_str!("../../../configs/recipes/sft_full.yaml")),
+    ("gpt2_sft", include_str!("../../../configs/recipes/gpt2_sft.yaml")),
 ];
 
 /// The recipes that come with Anneal; a recipe's title is its first comment.
@@ -44,7 +51,8 @@ pub fn parse(yaml: &str, overrides: &BTreeMap<String, String>) -> Result<Recipe,
             errors.extend(error(path, message));
         }
     }
-    check::<recipe::ModelRecipe>(&tree, "model", &mut errors);
+    check::<ModelSource>(&tree, "model", &mut errors);
+    check::<LoraRecipe>(&tree, "lora", &mut errors);
     check::<recipe::TokenizerRecipe>(&tree, "tokenizer", &mut errors);
     check::<recipe::DataRecipe>(&tree, "data", &mut errors);
     check::<recipe::TrainRecipe>(&tree, "train", &mut errors);
@@ -56,6 +64,7 @@ pub fn parse(yaml: &str, overrides: &BTreeMap<String, String>) -> Result<Recipe,
         return Err(errors);
     }
     let recipe: Recipe = serde_json::from_value(Value::Object(tree)).map_err(|e| vec![explain("", &e.to_string())])?;
+    let recipe = finetune::complete(recipe);
     errors = rules(&recipe);
     if errors.is_empty() { Ok(recipe) } else { Err(errors) }
 }
@@ -86,6 +95,7 @@ fn set(tree: &mut Map<String, Value>, path: &str, text: &str) -> Result<(), Stri
     let (section, key) = path.split_once('.').map_or((None, path), |(s, k)| (Some(s), k));
     let place = match section {
         None => tree,
+        Some(section) if text.trim().is_empty() && !tree.contains_key(section) => return Ok(()),
         Some(section) => {
             let entry = tree.entry(section).or_insert_with(|| Value::Object(Map::new()));
             entry.as_object_mut().ok_or_else(|| format!("{section} has no keys"))?
@@ -96,7 +106,7 @@ fn set(tree: &mut Map<String, Value>, path: &str, text: &str) -> Result<(), Stri
         return Ok(());
     }
     // A name stays a text, even one like 42.
-    let value = if path == "name" {
+    let value = if matches!(path, "name" | "model.base") {
         Value::String(text.to_owned())
     } else {
         value(text).map_err(|e| format!("{text:?} is not a value: {}", first_line(&e)))?
@@ -137,6 +147,10 @@ fn explain(section: &str, message: &str) -> FieldError {
         let hint = near.map_or(String::new(), |n| format!(": did you mean `{n}`?"));
         return FieldError { path: dotted(key), message: format!("unknown key `{key}` in {place}{hint}") };
     }
+    if message.starts_with("leave `") {
+        let key = quoted.next().unwrap_or_default();
+        return FieldError { path: dotted(key), message: "the base model has its own: leave it out".to_owned() };
+    }
     if message.starts_with("missing field") {
         let key = quoted.next().unwrap_or_default();
         return FieldError { path: dotted(key), message: "is missing".to_owned() };
@@ -173,36 +187,26 @@ fn rules(recipe: &Recipe) -> Vec<FieldError> {
             errors.push(FieldError { path: path.to_owned(), message: message.to_owned() });
         }
     };
-    let Recipe { name, model, tokenizer, train, optimizer, schedule, evaluation, checkpoint, .. } = recipe;
+    finetune::rules(recipe, &mut rule);
+    let Recipe { name, model, train, optimizer, schedule, evaluation, checkpoint, .. } = recipe;
     rule("name", (1..=200).contains(&name.chars().count()), "must have 1 to 200 characters");
-    rule("model.d_model", (8..=16_384).contains(&model.d_model), "must lie between 8 and 16384");
-    rule("model.layers", (1..=256).contains(&model.layers), "must lie between 1 and 256");
-    rule("model.heads", (1..=256).contains(&model.heads), "must lie between 1 and 256");
-    if model.heads > 0 {
-        let kv = model.kv_heads.unwrap_or(model.heads);
-        rule("model.kv_heads", kv > 0 && model.heads.is_multiple_of(kv.max(1)), "must divide model.heads");
-        let fits = model.head_dim.is_some() || model.d_model.is_multiple_of(model.heads);
-        rule("model.heads", fits, "must divide model.d_model, or set model.head_dim");
-        let head_dim = model.head_dim.unwrap_or(model.d_model / model.heads);
-        rule(
-            "model.head_dim",
-            head_dim >= 2 && head_dim.is_multiple_of(2) && head_dim <= 1_024,
-            "must be even, 2 to 1024: rotary positions turn pairs",
-        );
-    }
-    rule("model.d_ff", model.d_ff.is_none_or(|f| (1..=65_536).contains(&f)), "must lie between 1 and 65536");
-    rule("model.context", (8..=131_072).contains(&model.context), "must lie between 8 and 131072 tokens");
-    rule("model.rope_theta", model.rope_theta.is_finite() && model.rope_theta > 1.0, "must be a number above 1");
-    match (tokenizer.kind, tokenizer.vocab) {
-        (TokenizerKind::Char, Some(_)) => {
-            rule("tokenizer.vocab", false, "is for kind bpe; a char vocabulary follows from the data")
+    if let Some(model) = model.shape() {
+        rule("model.d_model", (8..=16_384).contains(&model.d_model), "must lie between 8 and 16384");
+        rule("model.layers", (1..=256).contains(&model.layers), "must lie between 1 and 256");
+        rule("model.heads", (1..=256).contains(&model.heads), "must lie between 1 and 256");
+        if model.heads > 0 {
+            let kv = model.kv_heads.unwrap_or(model.heads);
+            rule("model.kv_heads", kv > 0 && model.heads.is_multiple_of(kv.max(1)), "must divide model.heads");
+            let fits = model.head_dim.is_some() || model.d_model.is_multiple_of(model.heads);
+            rule("model.heads", fits, "must divide model.d_model, or set model.head_dim");
+            let head_dim = model.head_dim.unwrap_or(model.d_model / model.heads);
+            rule(
+                "model.head_dim",
+                head_dim >= 2 && head_dim.is_multiple_of(2) && head_dim <= 1_024,
+                "must be even, 2 to 1024: rotary positions turn pairs",
+            );
         }
-        (TokenizerKind::Bpe, Some(v)) => rule(
-            "tokenizer.vocab",
-            (260..=1_000_000).contains(&v),
-            "must be at least 260: 256 bytes and 4 special tokens",
-        ),
-        _ => {}
+        rule("model.d_ff", model.d_ff.is_none_or(|f| (1..=65_536).contains(&f)), "must lie between 1 and 65536");
     }
     rule("train.steps", (1..=100_000_000).contains(&train.steps), "must lie between 1 and 100000000");
     rule("train.batch", (1..=65_536).contains(&train.batch), "must lie between 1 and 65536");
@@ -227,7 +231,7 @@ fn rules(recipe: &Recipe) -> Vec<FieldError> {
     rule("schedule.warmup_steps", schedule.warmup_steps < train.steps, "must be less than train.steps");
     rule("schedule.min_ratio", (0.0..=1.0).contains(&schedule.min_ratio), "must lie between 0 and 1");
     rule("evaluation.max_new_tokens", evaluation.max_new_tokens > 0, "must be at least 1");
-    rule("evaluation.max_new_tokens", evaluation.max_new_tokens <= model.context, "must not exceed model.context");
+    rule("evaluation.max_new_tokens", evaluation.max_new_tokens <= model.context(), "must not exceed model.context");
     rule("evaluation.samples", evaluation.samples <= 64, "must be at most 64");
     rule("checkpoint.keep", checkpoint.keep > 0, "must be at least 1");
     errors

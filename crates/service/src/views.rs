@@ -2,7 +2,7 @@
 
 use crate::{Service, errors::internal};
 use domain::{
-    RunId, RunState,
+    ModelConfig, Recipe, RunId, RunState,
     api::{ApiError, RunDetail, RunRow},
 };
 use storage::RunRecord;
@@ -48,13 +48,21 @@ fn seconds_left(run: &RunRecord) -> Option<f64> {
 }
 
 impl Service {
+    /// The model's shape: of the base model as long as it is known, else by the recipe once the vocabulary is known.
+    async fn shape_of(&self, recipe: &Recipe, vocab: Option<u64>) -> Result<Option<ModelConfig>, ApiError> {
+        if let Some(shape) = recipe.model.shape() {
+            return Ok(vocab.map(|vocab| shape.config(vocab as usize)));
+        }
+        Ok(self.base_of(recipe).await?.ok().flatten().map(|base| base.config))
+    }
+
     /// All of one run.
     pub(crate) async fn detail(&self, id: RunId) -> Result<RunDetail, ApiError> {
         let store = self.store();
         let run = store.run(id).await.map_err(internal)?;
         let texts = store.run_texts(id).await.map_err(internal)?;
         Ok(RunDetail {
-            model: run.vocab.map(|vocab| texts.recipe.model.config(vocab as usize)),
+            model: self.shape_of(&texts.recipe, run.vocab).await?,
             recipe: texts.recipe,
             recipe_yaml: texts.recipe_yaml,
             recipe_hash: run.recipe_hash.clone(),

@@ -19,6 +19,9 @@ pub enum StorageError {
     /// The name and version exist with other content.
     #[error("dataset {0} exists with other content")]
     DatasetConflict(String),
+    /// The name exists with other files.
+    #[error("model {0} exists with other files")]
+    ModelConflict(String),
     #[error("run {run}: attempt {fence} no longer holds the lease")]
     StaleFence { run: RunId, fence: u32 },
     #[error(transparent)]

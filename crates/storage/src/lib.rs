@@ -3,6 +3,7 @@
 //! asking `domain::run` what may follow.
 
 mod attempts;
+mod base_models;
 mod datasets;
 mod error;
 mod evaluations;
@@ -30,7 +31,8 @@ pub use pyramid::StepPoint;
 pub use records::{LeaderboardEntry, NewRun, RunOrder, RunQuery, RunRecord, RunTexts, TraceQuery};
 pub use report::Reported;
 pub use store::{
-    AttemptStore, DatasetStore, EvaluationStore, EventStore, RunStore, SeriesStore, Store, TraceStore, WorkerStore,
+    AttemptStore, BaseModelStore, DatasetStore, EvaluationStore, EventStore, RunStore, SeriesStore, Store, TraceStore,
+    WorkerStore,
 };
 
 /// A storage result.

@@ -8,8 +8,8 @@ use crate::{
 };
 use async_trait::async_trait;
 use domain::{
-    DatasetRef, DeviceInfo, Micros, NewTrace, Prediction, RunId, RunState, Trace, TraceId, TrainEvent, WorkerId,
-    api::{AlarmRow, Attempt, CheckpointRow, Facets, Sample, Series, Worker},
+    DatasetRef, DeviceInfo, Micros, Name, NewTrace, Prediction, RunId, RunState, Trace, TraceId, TrainEvent, WorkerId,
+    api::{AlarmRow, Attempt, BaseModel, CheckpointRow, Facets, Sample, Series, Worker},
     event::{ExportedFile, LogLine, LogStream, RunEvent},
     trace::TraceSummary,
 };
@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 pub trait Store:
     TraceStore
     + DatasetStore
+    + BaseModelStore
     + RunStore
     + AttemptStore
     + EventStore
@@ -77,6 +78,17 @@ pub trait DatasetStore {
     /// All versions of a name, newest first.
     async fn dataset_versions(&self, name: &str) -> Result<Vec<StoredDataset>>;
     async fn count_datasets(&self) -> Result<u64>;
+}
+
+#[async_trait]
+pub trait BaseModelStore {
+    /// Keeps a base model. The same files under the same name give the one that is there; other files are a conflict.
+    async fn insert_base_model(&self, new: &BaseModel) -> Result<BaseModel>;
+    async fn base_model(&self, name: &Name) -> Result<BaseModel>;
+    /// Newest first.
+    async fn list_base_models(&self) -> Result<Vec<BaseModel>>;
+    /// Forgets it; its objects stay.
+    async fn delete_base_model(&self, name: &Name) -> Result<()>;
 }
 
 /// Runs as people handle them. Changes of state ask `domain::run`; what does not fit is `StorageError::Illegal`.

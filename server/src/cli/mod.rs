@@ -8,6 +8,7 @@ mod evals;
 mod follow;
 mod leaderboard;
 mod model;
+mod models;
 mod out;
 mod probe_gpus;
 mod recipes;
@@ -65,6 +66,9 @@ enum Command {
     Sample(sample::Options),
     /// Train without a server
     Train(train::Options),
+    /// Base models on the server, to be fine-tuned
+    #[command(subcommand)]
+    Models(models::Command),
     /// Look at a model in a folder, compute with it
     #[command(subcommand)]
     Model(model::Command),
@@ -120,6 +124,7 @@ fn run(cli: Cli, out: Out) -> Result<ExitCode, ApiError> {
             Command::Recipes(command) => recipes::run(command, &client()?, out).await.map(done),
             Command::Runs(command) => runs::run(command, &client()?, out).await,
             Command::Evals(command) => evals::run(command, &client()?, out).await.map(done),
+            Command::Models(command) => models::run(command, &client()?, out).await.map(done),
             Command::Leaderboard(options) => leaderboard::run(options, &client()?, out).await.map(done),
             Command::Sample(options) => sample::run(options, &client()?, out).await.map(done),
             Command::Bench(command) => bench::seed(command, out).await.map(done),

@@ -5,6 +5,8 @@
 mod chat;
 mod files;
 
+pub(super) use files::gguf_folder;
+
 use super::{
     out::Out,
     table::{bytes, facts},
@@ -136,7 +138,7 @@ pub(super) fn run(command: Command, out: Out) -> Result<(), ApiError> {
 
 fn cached(decoder: &Decoder, row: &[u32], n: usize) -> Vec<u32> {
     // No id is so large: nothing stops it.
-    let mut rows = generate::greedy_batch(decoder, &[row.to_vec()], u32::MAX, n);
+    let mut rows = generate::greedy_batch(decoder, &[row.to_vec()], &[], n);
     rows.pop().map(|(ids, _)| ids).unwrap_or_default()
 }
 

@@ -13,10 +13,11 @@ use model::{Generator, Sampler, config, devices, store};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     time::Instant,
 };
-use text::{layout, tokenizer::Tokenizer};
+use text::{language::Language, pretrained::Files};
 use tokio::io::AsyncWriteExt;
 use training::bench::ready;
 
@@ -62,13 +63,18 @@ pub(super) async fn run(options: Options, client: &Client, out: Out) -> Result<(
     }
     let run = client.call(&GetRun { id: options.run.clone() }).await?;
     let id = run.row.id.to_string();
-    let mut paths = Vec::new();
-    for name in ["config.json", "tokenizer.json", "model.safetensors"] {
-        let file = run.files.iter().find(|file| file.name == name).ok_or_else(|| {
+    let mut paths = BTreeMap::new();
+    for name in NEEDED {
+        if !run.files.iter().any(|file| file.name == name) {
             let state = run.row.state;
-            ApiError::conflict(format!("run {id} is {state} and has no {name} yet: a run has a model when it is done"))
-        })?;
-        paths.push(fetch(client, &id, file).await?);
+            let message = format!("run {id} is {state} and has no {name} yet: a run has a model when it is done");
+            return Err(ApiError::conflict(message));
+        }
+    }
+    for file in &run.files {
+        if NEEDED.contains(&file.name.as_str()) || model::folder::TEXTS.contains(&file.name.as_str()) {
+            paths.insert(file.name.clone(), fetch(client, &id, file).await?);
+        }
     }
     let work = move || answer(&options, id, &paths, out);
     let joined = tokio::task::spawn_blocking(work).await;
@@ -78,18 +84,26 @@ pub(super) async fn run(options: Options, client: &Client, out: Out) -> Result<(
     })
 }
 
-fn answer(options: &Options, run: String, paths: &[PathBuf], out: Out) -> Result<Sampled, ApiError> {
+/// Without them nothing answers.
+const NEEDED: [&str; 3] = ["config.json", "tokenizer.json", "model.safetensors"];
+
+fn answer(options: &Options, run: String, paths: &BTreeMap<String, PathBuf>, out: Out) -> Result<Sampled, ApiError> {
     let bad = |path: &Path, e: &dyn std::fmt::Display| ApiError::internal(format!("{}: {e}", path.display()));
-    let text = |path: &PathBuf| std::fs::read_to_string(path).map_err(|e| file_error(path, &e));
-    let shape = config::from_json(&text(&paths[0])?).map_err(|e| bad(&paths[0], &e))?;
-    let tokenizer = Tokenizer::from_json(&text(&paths[1])?).map_err(|e| bad(&paths[1], &e))?;
-    let weights = std::fs::read(&paths[2]).map_err(|e| file_error(&paths[2], &e))?;
+    let text = |name: &str| match paths.get(name) {
+        Some(path) => std::fs::read_to_string(path).map(Some).map_err(|e| file_error(path, &e)),
+        None => Ok(None),
+    };
+    let settings = text(NEEDED[0])?.unwrap_or_default();
+    let shape = config::from_json(&settings).map_err(|e| bad(&paths[NEEDED[0]], &e))?;
+    let language = language(&settings, text)?;
+    let weights = std::fs::read(&paths[NEEDED[2]]).map_err(|e| file_error(&paths[NEEDED[2]], &e))?;
     let (device, _) = devices::flex();
-    let decoder = store::from_safetensors(&shape, &weights, &device).map_err(|e| bad(&paths[2], &e))?;
+    let decoder = store::from_safetensors(&shape, &weights, &device).map_err(|e| bad(&paths[NEEDED[2]], &e))?;
     let Options { temperature, top_k, top_p, seed, .. } = *options;
     let sampler = Sampler::new(SamplerSettings { temperature, top_k, top_p, seed });
     let failed = |e: &dyn std::fmt::Display| ApiError::field("prompt", e.to_string());
-    let prompt = layout::encode_prompt(&tokenizer, &options.prompt).map_err(|e| failed(&e))?;
+    let prompt = language.encode_prompt(&options.prompt).map_err(|e| failed(&e))?;
+    let stops = language.stops();
     let mut generator = Generator::new(&decoder, &prompt, sampler).map_err(|e| failed(&e))?;
 
     let (mut ids, mut shown, mut finish) = (Vec::new(), String::new(), "length");
@@ -97,12 +111,12 @@ fn answer(options: &Options, run: String, paths: &[PathBuf], out: Out) -> Result
     while ids.len() < options.max_new_tokens as usize {
         let next = ready(generator.next()).map_err(|e| ApiError::internal(e.to_string()))?;
         let Some(choice) = next else { break };
-        if choice.token == tokenizer.eos() {
+        if stops.contains(&choice.token) {
             finish = "stop";
             break;
         }
         ids.push(choice.token);
-        let text = tokenizer.decode(&ids).map_err(|e| ApiError::internal(e.to_string()))?;
+        let text = language.decode(&ids).map_err(|e| ApiError::internal(e.to_string()))?;
         // A character of several tokens is shown when it is whole.
         if !out.json && !text.ends_with('\u{fffd}') {
             out.print(text.strip_prefix(&shown).unwrap_or_default())?;
@@ -110,7 +124,7 @@ fn answer(options: &Options, run: String, paths: &[PathBuf], out: Out) -> Result
         }
     }
     let seconds = clock.elapsed().as_secs_f64().max(1e-9);
-    let text = tokenizer.decode(&ids).map_err(|e| ApiError::internal(e.to_string()))?;
+    let text = language.decode(&ids).map_err(|e| ApiError::internal(e.to_string()))?;
     let answer = text::extract::answer(&text).map(|found| found.text);
     let tokens = ids.len();
     Ok(Sampled {
@@ -123,6 +137,22 @@ fn answer(options: &Options, run: String, paths: &[PathBuf], out: Out) -> Result
         ids,
         tokens_per_sec: tokens as f64 / seconds,
     })
+}
+
+/// How the model is spoken to: as it was trained.
+fn language(settings: &str, text: impl Fn(&str) -> Result<Option<String>, ApiError>) -> Result<Language, ApiError> {
+    let bad = |e: &dyn std::fmt::Display| ApiError::internal(format!("the run's tokenizer cannot be used: {e}"));
+    let (tokenizer, config) = (text("tokenizer.json")?.unwrap_or_default(), text("tokenizer_config.json")?);
+    let (map, template) = (text("special_tokens_map.json")?, text("chat_template.jinja")?);
+    let generation = text("generation_config.json")?;
+    let said = config::token_ids(generation.as_deref().unwrap_or(settings)).map_err(|e| bad(&e))?;
+    let files = Files {
+        tokenizer: &tokenizer,
+        tokenizer_config: config.as_deref(),
+        special_tokens_map: map.as_deref(),
+        chat_template: template.as_deref(),
+    };
+    Language::of_export(files, said.bos, &said.eos).map_err(|e| bad(&e))
 }
 
 /// The file's place in the cache, fetched if it is not there.

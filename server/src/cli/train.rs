@@ -164,6 +164,12 @@ fn prepare(
         let message = format!("{} traces are too few for a split of {split}", traces.len());
         return Err(ApiError::field("data", message));
     }
+    let base = recipe.model.base().map(PathBuf::from);
+    if let Some(base) = base.as_ref().filter(|base| !base.is_dir()) {
+        let message = format!("{} is no folder: without a server, name the base model's folder", base.display());
+        return Err(ApiError::field("model.base", message));
+    }
+    let base = base.map(|base| base.canonicalize().map_err(|e| file_error(&base, &e))).transpose()?;
     claim(&recipe, &traces, split, out)?;
     let (held_out, train) = traces.split_at(val + test);
     let (val, test) = held_out.split_at(val);
@@ -184,7 +190,7 @@ fn prepare(
     let family = if families.len() == 1 { families.into_iter().next().flatten() } else { None };
     let (train, val, test) =
         (write(SplitName::Train, train)?, write(SplitName::Val, val)?, write(SplitName::Test, test)?);
-    Ok(Job { recipe, train, val, test, work: out, family })
+    Ok(Job { recipe, train, val, test, work: out, family, base })
 }
 
 /// The first Ctrl-C asks to stop after a checkpoint; the second ends at once, as usual.

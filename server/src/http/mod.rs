@@ -7,6 +7,7 @@ mod files;
 mod guard;
 mod import;
 mod log;
+mod models;
 
 use crate::site;
 use axum::{
@@ -60,13 +61,17 @@ pub fn router(state: AppState) -> Router {
         .route("/api/runs/{id}/events", get(events::watch))
         .route("/api/runs/{id}/files/{name}", get(files::serve))
         .route("/api/runs/{id}/log", get(log::serve))
+        .route("/api/models/add", post(models::add))
         .leptos_routes_with_context(&state, routes, context, app::shell::shell)
         .route("/api/{*path}", any(unknown_api))
         .fallback(unknown_page)
         .method_not_allowed_fallback(wrong_method)
         .layer(RequestBodyLimitLayer::new(LARGEST));
     // Streamed into the database: its size is bounded by the disk alone.
-    let import = Router::new().route("/api/traces/import", post(import::receive)).layer(DefaultBodyLimit::disable());
+    let import = Router::new()
+        .route("/api/traces/import", post(import::receive))
+        .route("/api/models/upload", post(models::upload))
+        .layer(DefaultBodyLimit::disable());
     limited
         .merge(import)
         .layer(middleware::from_fn(guard::same_origin))

@@ -1,6 +1,6 @@
 //! The recipe as form fields: one table of labels over the recipe type's own keys (a test holds them together).
 
-use domain::Recipe;
+use domain::{Recipe, finetune::Method};
 use serde_json::Value;
 
 /// What a field takes.
@@ -30,6 +30,7 @@ pub(super) const SECTIONS: &[(&str, &[Key])] = &[
     (
         "Model",
         &[
+            key("model.base", "Base model", "A name from the Models page", Text),
             key("model.d_model", "Width", "d_model", Number),
             key("model.layers", "Layers", "", Number),
             key("model.heads", "Heads", "Must divide the width", Number),
@@ -39,6 +40,17 @@ pub(super) const SECTIONS: &[(&str, &[Key])] = &[
             key("model.context", "Context", "Longest sequence, in tokens", Number),
             key("model.rope_theta", "RoPE theta", "", Number),
             key("model.tie_embeddings", "Tie embeddings", "", Choice(&["true", "false"])),
+        ],
+    ),
+    (
+        "LoRA",
+        &[
+            // Another method is another recipe: its other numbers would be wrong.
+            key("method", "Method", "", Choice(&["lora"])),
+            key("lora.rank", "Rank", "Of each update", Number),
+            key("lora.alpha", "Alpha", "An update counts alpha / rank", Number),
+            key("lora.dropout", "Dropout", "Share of inputs left out", Number),
+            key("lora.targets", "Targets", "Like [query, value]", Text),
         ],
     ),
     (
@@ -89,6 +101,18 @@ pub(super) const SECTIONS: &[(&str, &[Key])] = &[
     ),
 ];
 
+/// Whether a recipe can have the key: a base model brings shape and tokenizer, and only method lora has LoRA's settings.
+pub(super) fn suits(recipe: &Recipe, path: &str) -> bool {
+    let base = recipe.model.base().is_some();
+    match path.split_once('.').unwrap_or((path, "")) {
+        ("model", "base") => base,
+        ("model", key) => !base || key == "context",
+        ("tokenizer", _) => !base,
+        ("method" | "lora", _) => recipe.method == Method::Lora,
+        _ => true,
+    }
+}
+
 /// The recipe's value at a dotted path, as a field shows it; empty when absent.
 pub(super) fn value(recipe: &Recipe, path: &str) -> String {
     let tree = serde_json::to_value(recipe).unwrap_or_default();
@@ -105,14 +129,26 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
-    #[test]
-    fn every_key_of_a_recipe_has_a_field() {
-        let recipe: Recipe = serde_json::from_value(serde_json::json!({
-            "name": "all", "model": {"d_model": 8, "layers": 1, "heads": 1, "kv_heads": 1, "head_dim": 8, "d_ff": 8, "context": 8},
-            "tokenizer": {"kind": "bpe", "vocab": 300}, "train": {"steps": 1, "batch": 1, "max_minutes": 1.0}
-        }))
-        .unwrap();
-        let tree = serde_json::to_value(&recipe).unwrap();
+    fn recipe(model: serde_json::Value, more: serde_json::Value) -> Recipe {
+        let mut all = serde_json::json!({
+            "name": "all", "model": model, "train": {"steps": 1, "batch": 1, "max_minutes": 1.0}
+        });
+        all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        serde_json::from_value(all).unwrap()
+    }
+
+    /// From scratch, and by LoRA: between them they have every key.
+    fn both() -> [Recipe; 2] {
+        let shape = serde_json::json!({"d_model": 8, "layers": 1, "heads": 1, "kv_heads": 1, "head_dim": 8, "d_ff": 8, "context": 8});
+        let base = serde_json::json!({"base": "smollm2", "context": 8});
+        [
+            recipe(shape, serde_json::json!({"tokenizer": {"kind": "bpe", "vocab": 300}})),
+            recipe(base, serde_json::json!({"method": "lora", "lora": {"rank": 2}})),
+        ]
+    }
+
+    fn keys(recipe: &Recipe) -> BTreeSet<String> {
+        let tree = serde_json::to_value(recipe).unwrap();
         let mut keys = BTreeSet::new();
         for (name, value) in tree.as_object().unwrap() {
             match value.as_object() {
@@ -122,10 +158,20 @@ mod tests {
                 }
             }
         }
-        let fields: BTreeSet<String> =
-            SECTIONS.iter().flat_map(|(_, keys)| keys.iter().map(|k| k.path.to_owned())).collect();
-        assert_eq!(fields, keys);
-        assert_eq!(value(&recipe, "model.d_model"), "8");
-        assert_eq!(value(&recipe, "device"), "auto");
+        keys
+    }
+
+    #[test]
+    fn every_key_of_a_recipe_has_a_field() {
+        let fields = || SECTIONS.iter().flat_map(|(_, keys)| keys.iter().map(|key| key.path));
+        for recipe in both() {
+            let shown: BTreeSet<String> = fields().filter(|path| suits(&recipe, path)).map(str::to_owned).collect();
+            assert_eq!(shown, keys(&recipe));
+        }
+        let [scratch, lora] = both();
+        assert_eq!(value(&scratch, "model.d_model"), "8");
+        assert_eq!(value(&scratch, "device"), "auto");
+        assert_eq!(value(&lora, "model.base"), "smollm2");
+        assert_eq!(value(&lora, "lora.targets"), r#"["query","value"]"#);
     }
 }

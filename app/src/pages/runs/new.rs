@@ -1,7 +1,7 @@
 //! Starting a run: a dataset, a recipe, its keys as fields with errors beside them, and what it will need.
 
 use super::{
-    form::{Key, Kind, SECTIONS, value},
+    form::{Key, Kind, SECTIONS, suits, value},
     needs::Needs,
     offer::{Offer, Offers},
 };
@@ -111,9 +111,11 @@ fn Edit(offer: Offer, datasets: Vec<String>, data: RwSignal<String>) -> impl Int
     };
     let sections = SECTIONS
         .iter()
+        .filter(|(_, keys)| keys.iter().any(|key| suits(&offer.recipe, key.path)))
         .map(|(title, keys)| {
             let fields = keys
                 .iter()
+                .filter(|key| suits(&offer.recipe, key.path))
                 .map(|key| {
                     let path = key.path;
                     let told = Callback::new(move |text| typed.update(|now| drop(now.overrides.insert(path.to_owned(), text))));
@@ -123,8 +125,13 @@ fn Edit(offer: Offer, datasets: Vec<String>, data: RwSignal<String>) -> impl Int
             view! { <fieldset class="card"><legend class="visually-hidden">{*title}</legend><h2 aria-hidden="true">{*title}</h2><div class="form">{fields}</div></fieldset> }
         })
         .collect_view();
+    let shown = StoredValue::new(offer.recipe.clone());
     let others = move || {
-        let shown = |path: &str| SECTIONS.iter().any(|(_, keys)| keys.iter().any(|key| key.path == path));
+        let shown = |path: &str| {
+            shown.with_value(|recipe| {
+                SECTIONS.iter().any(|(_, keys)| keys.iter().any(|key| key.path == path && suits(recipe, path)))
+            })
+        };
         let rest = failure.get().filter(|f| !f.0.fields.iter().any(|e| shown(&e.path) || e.path == "request.name"));
         rest.map(|failure| view! { <Problem failure/> })
     };

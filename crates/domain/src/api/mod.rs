@@ -4,6 +4,7 @@
 
 mod datasets;
 mod error;
+mod models;
 mod page;
 mod runs;
 mod system;
@@ -11,6 +12,7 @@ mod traces;
 
 pub use datasets::*;
 pub use error::*;
+pub use models::*;
 pub use page::*;
 pub use runs::*;
 pub use system::*;
@@ -60,6 +62,9 @@ endpoints! {
     GetDataset, Get, "datasets/get" => crate::dataset::Dataset;
     ListDatasetItems, Get, "datasets/items" => Page<DatasetItem>;
     BuildDataset, Post, "datasets/build" => crate::dataset::Dataset;
+    ListModels, Get, "models/list" => Vec<BaseModel>;
+    GetModel, Get, "models/get" => BaseModel;
+    DeleteModel, Post, "models/delete" => BaseModel;
     ListRecipes, Get, "recipes/list" => Vec<ShippedRecipe>;
     CheckRecipe, Get, "recipes/check" => RecipeCheck;
     CreateRun, Post, "runs/create" => RunDetail;

@@ -2,5 +2,6 @@
 
 mod control;
 mod datasets;
+mod models;
 mod recipes;
 mod support;

@@ -2,6 +2,7 @@
 //! a function that opens an empty store, and `conforms!` of that function.
 
 pub mod attempts;
+pub mod base_models;
 pub mod datasets;
 pub mod evaluations;
 pub mod events;
@@ -24,6 +25,7 @@ macro_rules! conforms {
             traces: newest_first_in_pages, searches_and_filters, counts_follow_delete_and_undo, scan_and_contents,
                 a_refused_batch_leaves_nothing;
             datasets: the_same_content_is_the_same_dataset, lists_and_versions;
+            base_models: the_same_files_are_the_same_model, listed_and_deleted;
             runs: found_and_listed, cancel_and_retry_follow_the_table, retry_goes_to_the_end_of_the_queue;
             attempts: a_run_is_claimed_once, old_attempts_change_nothing, three_losses_fail_with_the_last_lines,
                 a_release_does_not_count, a_cancelled_run_goes_on_reporting_until_it_stops, ended_runs_take_no_reports;

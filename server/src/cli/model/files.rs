@@ -53,10 +53,30 @@ pub(super) fn export(options: Export, out: Out) -> Result<(), ApiError> {
 
 pub(super) fn import(options: Import, out: Out) -> Result<(), ApiError> {
     fresh(&options.out)?;
-    let name = options.file.display().to_string();
+    let (config, texts) = unpack(&options.file, &options.out)?;
+    show(options.out, &config, texts, out)
+}
+
+/// A GGUF file as a folder among the temporary ones: what to remove afterwards, and the folder itself.
+pub(in crate::cli) fn gguf_folder(file: &Path) -> Result<(PathBuf, PathBuf), ApiError> {
+    let all = std::env::temp_dir().join(format!("anneal-import-{}", std::process::id()));
+    let folder = all.join("model");
+    let unpacked = unpack(file, &folder);
+    if unpacked.is_err() {
+        // The error is already on its way.
+        let _ = std::fs::remove_dir_all(&all);
+    }
+    unpacked.map(|_| (all, folder))
+}
+
+/// Names and contents of the files beside config and weights.
+type Texts = Vec<(String, String)>;
+
+fn unpack(file: &Path, to: &Path) -> Result<(ModelConfig, Texts), ApiError> {
+    let name = file.display().to_string();
     let refused = |e: &dyn std::fmt::Display| ApiError::field(name.clone(), e.to_string());
-    std::fs::File::open(&options.file).map_err(|e| file_error(&options.file, &e))?;
-    let mut gguf = Gguf::open(&options.file).map_err(|e| refused(&e))?;
+    std::fs::File::open(file).map_err(|e| file_error(file, &e))?;
+    let mut gguf = Gguf::open(file).map_err(|e| refused(&e))?;
     let (config, tokens) = (gguf.config().map_err(|e| refused(&e))?, gguf.tokens());
     let key = |name: &str| format!("tokenizer.ggml.{name}");
     let vocabulary = Vocabulary {
@@ -81,8 +101,8 @@ pub(super) fn import(options: Import, out: Out) -> Result<(), ApiError> {
     Pretrained::new(files).map_err(|e| refused(&e))?;
     let decoder = gguf.decoder(&devices::flex().0).map_err(|e| refused(&e))?;
     let texts = vec![("tokenizer.json".to_owned(), tokenizer), ("tokenizer_config.json".to_owned(), tokenizer_config)];
-    folder::write(&decoder, &tokens, &texts, &options.out).map_err(|e| bad(&options.out, &e))?;
-    show(options.out, &config, texts, out)
+    folder::write(&decoder, &tokens, &texts, to).map_err(|e| bad(to, &e))?;
+    Ok((config, texts))
 }
 
 /// A folder that holds something is not written into.
