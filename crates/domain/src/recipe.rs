@@ -124,6 +124,9 @@ pub enum LongTraces {
 pub struct DataRecipe {
     #[serde(default)]
     pub long_traces: LongTraces,
+    /// Several traces share one sequence of up to `model.context` tokens, by best fit (Ding et al. 2024); none sees another.
+    #[serde(default)]
+    pub packing: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

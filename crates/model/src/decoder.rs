@@ -72,6 +72,17 @@ impl Decoder {
         self.run(ids, &places, 1, positions::causal(seq, &device), None)
     }
 
+    /// As [`Decoder::hidden`] for rows that hold several segments: positions begin anew in each, and none sees another.
+    /// `segments`: the lengths of each row's segments; what lies behind them is padding.
+    ///
+    /// # Shapes
+    /// `ids` `[batch, seq]` → `[batch, seq, d_model]`
+    pub fn hidden_packed(&self, ids: Tensor<2, Int>, segments: &[Vec<usize>]) -> Tensor<3> {
+        let [rows, seq] = ids.dims();
+        let (places, mask) = positions::packed(segments, seq, &ids.device());
+        self.run(ids, &places, rows, mask, None)
+    }
+
     /// Logits of the last place, continuing what the cache holds. Rows may be padded on the left (see [`KvCache`]).
     ///
     /// # Shapes

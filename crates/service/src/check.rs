@@ -59,7 +59,9 @@ impl Service {
             }
             // A character tokenizer's lengths are known before training; `<bos>` stands for the stop token not read.
             let longest = stats.max_characters as usize + 1;
-            sequence = sequence.min(longest);
+            if !recipe.data.packing {
+                sequence = sequence.min(longest);
+            }
             if recipe.tokenizer.kind == TokenizerKind::Char
                 && recipe.data.long_traces == LongTraces::Refuse
                 && longest > recipe.model.context

@@ -30,10 +30,10 @@ pub fn full_text(trace: &NewTrace) -> String {
     prompt_text(&trace.prompt) + &response_text(trace)
 }
 
-/// A trace in tokens.
+/// A row to train on: a trace or a conversation in tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Encoded {
-    /// Begins with `<bos>`, ends with `<eos>`.
+    /// Those of a trace begin with `<bos>` and end with `<eos>`.
     pub ids: Vec<u32>,
     /// Whether predicting the token at this place is trained.
     pub mask: Vec<bool>,

@@ -42,6 +42,7 @@ pub fn train(
         places: (0..rows as i32).collect(),
         targets: ints(),
         tokens: rows as u64,
+        segments: None,
     };
     let (mut losses, mut clock) = (Vec::new(), Instant::now());
     for step in 0..=steps {

@@ -15,6 +15,7 @@ mod loss;
 pub mod measure;
 pub mod memory;
 mod optimizer;
+mod packing;
 pub mod parity;
 pub mod probe;
 mod run;

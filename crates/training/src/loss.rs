@@ -13,7 +13,11 @@ pub(crate) fn sum(decoder: &Decoder, batch: &Batch) -> Tensor<1> {
     let count = batch.places.len();
     let ints = |values: &[i32]| Tensor::<1, Int>::from_data(TensorData::new(values.to_vec(), [values.len()]), &device);
     let ids = ints(&batch.ids).reshape([batch.rows, batch.length]);
-    let hidden = decoder.hidden(ids).reshape([batch.rows * batch.length, decoder.config().d_model]);
+    let hidden = match &batch.segments {
+        None => decoder.hidden(ids),
+        Some(segments) => decoder.hidden_packed(ids, segments),
+    };
+    let hidden = hidden.reshape([batch.rows * batch.length, decoder.config().d_model]);
     let logits = decoder.logits(hidden.select(0, ints(&batch.places)));
     let chosen = activation::log_softmax(logits, 1).gather(1, ints(&batch.targets).reshape([count, 1]));
     chosen.sum().neg()

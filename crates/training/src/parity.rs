@@ -91,6 +91,7 @@ fn train(device: &Device) -> Trace {
         places: (0..places as i32).collect(),
         targets: ints(),
         tokens: places as u64,
+        segments: None,
     };
     let mut trace = Trace { losses: Vec::new(), gradients: Vec::new(), step_seconds: 0.0 };
     for _ in 0..STEPS {

@@ -85,7 +85,10 @@ pub fn run(job: &Job, sink: &mut dyn FnMut(TrainEvent), stop: &StopSignal) -> Re
         sink(TrainEvent::Log { line });
     }
     let config = recipe.model.config(tokenizer.vocab_size());
-    let longest = rows.rows.iter().map(|r| r.ids.len() - 1).max().unwrap_or(1);
+    let lengths: Vec<usize> = rows.rows.iter().map(|r| r.ids.len() - 1).collect();
+    let capacity = recipe.data.packing.then_some(config.context);
+    let sampler = batches::Sampler::new(recipe.seed, lengths.clone(), capacity);
+    let longest = sampler.longest();
     let needed = estimate::training(&config, &recipe.train, longest).total_bytes;
     // A GPU has memory of its own, which the driver guards.
     if let Some(available) = memory::available().filter(|a| info.backend == "flex" && needed > *a) {
@@ -125,14 +128,28 @@ pub fn run(job: &Job, sink: &mut dyn FnMut(TrainEvent), stop: &StopSignal) -> Re
         resumed_from,
         estimated_memory_bytes: needed,
     });
+    if recipe.data.packing {
+        let apart = batches::Sampler::new(recipe.seed, lengths, None).padding(recipe.train.batch);
+        let line = format!(
+            "packing: {} traces in {} sequences of at most {} tokens; {:.1} % of the places read are padding, {:.1} % would \
+             be without packing",
+            rows.rows.len(),
+            sampler.count(),
+            config.context,
+            100.0 * sampler.padding(recipe.train.batch),
+            100.0 * apart
+        );
+        sink(TrainEvent::Log { line });
+    }
     let run = Run { job, tokenizer, val, test, sink, stop };
-    Loop { run, rows: rows.rows, val_rows, checkpoints, progress, optimizer, begun }.go(decoder)
+    Loop { run, rows: rows.rows, val_rows, sampler, checkpoints, progress, optimizer, begun }.go(decoder)
 }
 
 struct Loop<'a> {
     run: Run<'a>,
     rows: Vec<Encoded>,
     val_rows: Vec<Encoded>,
+    sampler: batches::Sampler,
     checkpoints: Checkpoints,
     progress: Progress,
     optimizer: AdamW,
@@ -145,7 +162,6 @@ impl Loop<'_> {
         let (steps, every, saves) = (recipe.train.steps, recipe.evaluation.every, recipe.checkpoint.every);
         let (before, tokens_before) = (self.progress.seconds, self.progress.tokens);
         let minutes = recipe.train.max_minutes.unwrap_or(f64::INFINITY);
-        let mut sampler = batches::Sampler::new(recipe.seed, self.rows.len());
         let mut saved = self.progress.step;
         while self.progress.step < steps && self.progress.seconds / 60.0 < minutes {
             if self.run.stop.asked() {
@@ -156,7 +172,7 @@ impl Loop<'_> {
                 (self.run.sink)(TrainEvent::Stopped { step: self.progress.step });
                 return Ok(Outcome::Stopped);
             }
-            decoder = self.step(decoder, &mut sampler)?;
+            decoder = self.step(decoder)?;
             self.progress.seconds = before + self.begun.elapsed().as_secs_f64();
             let step = self.progress.step;
             let last = step == steps;
@@ -190,13 +206,16 @@ impl Loop<'_> {
     }
 
     /// One optimizer step over `accumulate` micro-batches; every trained token weighs the same.
-    fn step(&mut self, decoder: Decoder, sampler: &mut batches::Sampler) -> Result<Decoder, TrainError> {
+    fn step(&mut self, decoder: Decoder) -> Result<Decoder, TrainError> {
         let recipe = &self.run.job.recipe;
         let clock = Instant::now();
         let step = self.progress.step;
         let micro: Vec<batches::Batch> = (0..recipe.train.accumulate as u64)
-            .map(|k| sampler.rows(step * recipe.train.accumulate as u64 + k, recipe.train.batch))
-            .map(|rows| batches::batch(rows.into_iter().map(|r| &self.rows[r])))
+            .map(|k| self.sampler.sequences(step * recipe.train.accumulate as u64 + k, recipe.train.batch))
+            .map(|sequences| {
+                let rows = |sequence: &Vec<usize>| sequence.iter().map(|r| &self.rows[*r]).collect();
+                batches::laid_out(&sequences.iter().map(rows).collect::<Vec<_>>())
+            })
             .collect();
         let trained: usize = micro.iter().map(|b| b.places.len()).sum();
         let tokens: u64 = micro.iter().map(|b| b.tokens).sum();

@@ -47,6 +47,7 @@ pub(super) const SECTIONS: &[(&str, &[Key])] = &[
             key("tokenizer.kind", "Tokenizer", "", Choice(&["char", "bpe"])),
             key("tokenizer.vocab", "Vocabulary", "For bpe: at least 260", Number),
             key("data.long_traces", "Long traces", "", Choice(&["refuse", "drop", "truncate"])),
+            key("data.packing", "Packing", "Several traces a sequence", Choice(&["false", "true"])),
         ],
     ),
     (
