@@ -38,7 +38,9 @@ pub fn training(model: &ModelConfig, train: &TrainRecipe, sequence: usize) -> Es
     let activations_bytes = product(&[model.layers as u64, product(&[rows, per_token]).saturating_add(pairs), F32]);
     let logits_bytes = product(&[3, rows, model.vocab as u64, F32]);
     let weights_bytes = parameters * F32;
-    let total_bytes = (BASE + 4 * weights_bytes).saturating_add(activations_bytes).saturating_add(logits_bytes);
+    let averages = u64::from(train.ema_decay.is_some());
+    let total_bytes =
+        (BASE + (4 + averages) * weights_bytes).saturating_add(activations_bytes).saturating_add(logits_bytes);
     let tokens = product(&[train.steps, train.accumulate as u64, rows]);
     let attention_flops = 12.0 * (model.layers * model.heads * model.head_dim) as f64 * seq as f64;
     Estimate {
@@ -46,7 +48,7 @@ pub fn training(model: &ModelConfig, train: &TrainRecipe, sequence: usize) -> Es
         tokens,
         weights_bytes,
         gradients_bytes: weights_bytes,
-        optimizer_bytes: 2 * weights_bytes,
+        optimizer_bytes: (2 + averages) * weights_bytes,
         activations_bytes,
         logits_bytes,
         total_bytes,
@@ -76,7 +78,15 @@ mod tests {
             rope_theta: 10_000.0,
             tie_embeddings: true,
         };
-        let train = TrainRecipe { steps: 100_000_000, batch, accumulate: 65_536, max_minutes: None };
+        let train = TrainRecipe {
+            steps: 100_000_000,
+            batch,
+            accumulate: 65_536,
+            max_minutes: None,
+            label_smoothing: 0.0,
+            z_loss: 0.0,
+            ema_decay: None,
+        };
         training(&model.config(1_000_000), &train, context)
     }
 

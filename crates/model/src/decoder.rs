@@ -51,6 +51,11 @@ impl Decoder {
         std::iter::once(&self.embedding).chain(&self.positions).map(|table| table.id).collect()
     }
 
+    /// The output head, when it is a weight of its own.
+    pub fn head_id(&self) -> Option<ParamId> {
+        self.head.as_ref().map(|head| head.id)
+    }
+
     /// Logits for every place.
     ///
     /// # Shapes

@@ -1,5 +1,7 @@
 //! Reads recipes: YAML to `domain::Recipe`, with every error beside its key; the shipped ones; their canonical form and hash.
 
+mod kinds;
+
 use domain::{
     Recipe,
     api::{FieldError, ShippedRecipe},
@@ -60,7 +62,7 @@ pub fn parse(yaml: &str, overrides: &BTreeMap<String, String>) -> Result<Recipe,
     if errors.is_empty() { Ok(recipe) } else { Err(errors) }
 }
 
-/// The recipe as YAML, every default written out.
+/// The recipe as YAML, every default written out but those of keys younger than the first recipes.
 pub fn to_yaml(recipe: &Recipe) -> String {
     serde_saphyr::to_string(recipe).unwrap_or_default()
 }
@@ -230,6 +232,7 @@ fn rules(recipe: &Recipe) -> Vec<FieldError> {
     rule("evaluation.max_new_tokens", evaluation.max_new_tokens <= model.context, "must not exceed model.context");
     rule("evaluation.samples", evaluation.samples <= 64, "must be at most 64");
     rule("checkpoint.keep", checkpoint.keep > 0, "must be at least 1");
+    kinds::rules(recipe, &mut rule);
     errors
 }
 

@@ -1,6 +1,6 @@
 //! Speed and memory of bare training and generation on random tokens.
 
-use crate::{batches::Batch, device, loss, memory, optimizer::AdamW};
+use crate::{batches::Batch, device, loss, memory, optimizer::Optimizer};
 use burn::{module::Module, optim::GradientsParams};
 use domain::{DeviceChoice, DeviceInfo, ModelConfig, recipe::OptimizerRecipe};
 use model::{Decoder, Generator, Sampler, devices, random::Random};
@@ -31,7 +31,7 @@ pub fn train(
 ) -> Result<BenchReport, devices::DeviceError> {
     let (device, info) = device::open(device, &mut |_| {})?;
     let mut decoder = Decoder::new(config, 1, &device.autodiff());
-    let mut optimizer = AdamW::new(OptimizerRecipe::default());
+    let mut optimizer = Optimizer::new(OptimizerRecipe::default());
     let mut random = Random(7);
     let rows = batch * seq;
     let mut ints = || (0..rows).map(|_| random.below(config.vocab) as i32).collect::<Vec<i32>>();

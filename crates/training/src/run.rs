@@ -2,12 +2,15 @@
 //! last sound checkpoint; on Flex the losses are then the same, bit for bit, as if nothing had happened.
 
 use crate::{
-    StopSignal, batches,
+    StopSignal,
+    alarms::{Figures, Watch},
+    batches,
     checkpoint::{Checkpoints, Progress, sha256},
     data, device, evaluate, export,
     lock::WorkLock,
-    loss, memory,
-    optimizer::{self, AdamW},
+    loss, memory, objective,
+    optimizer::{self, Optimizer},
+    patience::Patience,
 };
 use burn::{module::Module, optim::GradientsParams};
 use domain::{Job, NewTrace, TrainEvent, estimate};
@@ -17,6 +20,8 @@ use text::{
     layout::Encoded,
     tokenizer::{Tokenizer, TokenizerError},
 };
+
+mod watching;
 
 /// How a training ended well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,16 +102,24 @@ pub fn run(job: &Job, sink: &mut dyn FnMut(TrainEvent), stop: &StopSignal) -> Re
     let training_device = device.autodiff();
     let canonical = serde_json::to_vec(recipe).map_err(|e| TrainError::Work(e.into()))?;
     let checkpoints = Checkpoints::open(&job.work, sha256(&canonical), recipe.checkpoint.keep)?;
-    let loaded = checkpoints.load(&config, &recipe.optimizer, &training_device, |step, reason| {
+    let fresh = Optimizer::new(recipe.optimizer.clone()).averaging(recipe.train.ema_decay);
+    let loaded = checkpoints.load(&config, &fresh, &training_device, |step, reason| {
         sink(TrainEvent::Alarm { step, message: format!("checkpoint of step {step} passed over: {reason}") });
     });
     let resumed_from = loaded.as_ref().map(|l| l.progress.step);
     let (progress, decoder, optimizer) = match loaded {
         Some(l) => (l.progress, l.decoder, l.optimizer),
         None => (
-            Progress { step: 0, tokens: 0, seconds: 0.0, best_val_loss: None, best_step: None },
+            Progress {
+                step: 0,
+                tokens: 0,
+                seconds: 0.0,
+                best_val_loss: None,
+                best_step: None,
+                patience: Patience::default(),
+            },
             Decoder::new(&config, recipe.seed, &training_device),
-            AdamW::new(recipe.optimizer.clone()),
+            fresh,
         ),
     };
     let (parameters, steps) = (decoder.num_params() as u64, recipe.train.steps);
@@ -141,8 +154,14 @@ pub fn run(job: &Job, sink: &mut dyn FnMut(TrainEvent), stop: &StopSignal) -> Re
         );
         sink(TrainEvent::Log { line });
     }
-    let run = Run { job, tokenizer, val, test, sink, stop };
-    Loop { run, rows: rows.rows, val_rows, sampler, checkpoints, progress, optimizer, begun }.go(decoder)
+    let run = Run { job, tokenizer, val, test, sink: &mut *sink, stop };
+    let watch = Watch::default();
+    let ended =
+        Loop { run, rows: rows.rows, val_rows, sampler, checkpoints, progress, optimizer, watch, begun }.go(decoder);
+    if let Err(error @ TrainError::NotFinite { step, .. }) = &ended {
+        sink(TrainEvent::Alarm { step: *step, message: error.to_string() });
+    }
+    ended
 }
 
 struct Loop<'a> {
@@ -152,7 +171,8 @@ struct Loop<'a> {
     sampler: batches::Sampler,
     checkpoints: Checkpoints,
     progress: Progress,
-    optimizer: AdamW,
+    optimizer: Optimizer,
+    watch: Watch,
     begun: Instant,
 }
 
@@ -162,8 +182,14 @@ impl Loop<'_> {
         let (steps, every, saves) = (recipe.train.steps, recipe.evaluation.every, recipe.checkpoint.every);
         let (before, tokens_before) = (self.progress.seconds, self.progress.tokens);
         let minutes = recipe.train.max_minutes.unwrap_or(f64::INFINITY);
-        let mut saved = self.progress.step;
-        while self.progress.step < steps && self.progress.seconds / 60.0 < minutes {
+        let stop_after = recipe.evaluation.stop_after;
+        let between = recipe.checkpoint.minutes.unwrap_or(f64::INFINITY);
+        let (mut saved, mut saved_at) = (self.progress.step, Instant::now());
+        self.look_at_disk(&decoder, None);
+        while self.progress.step < steps
+            && self.progress.seconds / 60.0 < minutes
+            && !self.progress.patience.spent(stop_after)
+        {
             if self.run.stop.asked() {
                 // What is on disk is not written again: a kill in that moment must find it.
                 if saved != self.progress.step {
@@ -180,15 +206,16 @@ impl Loop<'_> {
             if last || every > 0 && step.is_multiple_of(every) {
                 best = self.evaluate(&decoder)?;
             }
-            if best || last || saves > 0 && step.is_multiple_of(saves) {
+            let due = saves > 0 && step.is_multiple_of(saves) || saved_at.elapsed().as_secs_f64() / 60.0 >= between;
+            if best || last || due {
                 self.save(&decoder, best)?;
-                saved = step;
+                (saved, saved_at) = (step, Instant::now());
             }
         }
         if saved != self.progress.step {
             self.save(&decoder, false)?;
         }
-        let plain = decoder.valid();
+        let plain = self.outcome(&decoder);
         if !evaluate::predictions(&mut self.run, &plain)? {
             (self.run.sink)(TrainEvent::Stopped { step: self.progress.step });
             return Ok(Outcome::Stopped);
@@ -221,7 +248,7 @@ impl Loop<'_> {
         let tokens: u64 = micro.iter().map(|b| b.tokens).sum();
         let (mut total, mut gradients) = (0.0, None);
         for batch in &micro {
-            let sum = loss::sum(&decoder, batch).div_scalar(trained as f64);
+            let sum = objective::sum(&decoder, batch, &recipe.train).div_scalar(trained as f64);
             let more = GradientsParams::from_grads(sum.backward(), &decoder);
             total += f64::from(sum.into_scalar::<f32>());
             gradients = Some(match gradients {
@@ -239,21 +266,23 @@ impl Loop<'_> {
         }
         self.progress.step += 1;
         self.progress.tokens += tokens;
+        let (step, seconds) = (self.progress.step, clock.elapsed().as_secs_f64());
         (self.run.sink)(TrainEvent::Step {
-            step: self.progress.step,
+            step,
             loss: total,
             learning_rate: rate,
             grad_norm: norm,
-            tokens_per_sec: tokens as f64 / clock.elapsed().as_secs_f64().max(1e-9),
+            tokens_per_sec: tokens as f64 / seconds.max(1e-9),
             memory_bytes: memory::resident(),
             tokens: self.progress.tokens,
         });
+        self.look_at(Figures { step, loss: total, grad_norm: norm, seconds });
         Ok(decoder)
     }
 
     /// Validation loss and samples; whether the loss is the best so far.
     fn evaluate(&mut self, decoder: &Decoder) -> Result<bool, TrainError> {
-        let plain = decoder.valid();
+        let plain = self.optimizer.evaluated(decoder);
         let step = self.progress.step;
         if self.val_rows.is_empty() {
             evaluate::samples(&mut self.run, &plain, step)?;
@@ -266,6 +295,7 @@ impl Loop<'_> {
         (self.run.sink)(TrainEvent::Validation { step, loss });
         (self.run.sink)(TrainEvent::Log { line: format!("step {step}: val loss {loss:.4}") });
         evaluate::samples(&mut self.run, &plain, step)?;
+        self.progress.patience.judge(loss, self.run.job.recipe.evaluation.min_delta);
         let best = self.progress.best_val_loss.is_none_or(|b| loss < b);
         if best {
             self.progress.best_val_loss = Some(loss);
@@ -295,6 +325,7 @@ impl Loop<'_> {
         let bytes = self.checkpoints.save(&self.progress, decoder, &self.optimizer)?;
         (self.run.sink)(TrainEvent::Checkpoint { step, best, bytes });
         (self.run.sink)(TrainEvent::Log { line: format!("step {step}: checkpoint saved, {bytes} bytes") });
+        self.look_at_disk(decoder, Some(bytes));
         Ok(())
     }
 }

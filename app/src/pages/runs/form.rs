@@ -64,8 +64,9 @@ pub(super) const SECTIONS: &[(&str, &[Key])] = &[
     (
         "Optimizer and schedule",
         &[
+            key("optimizer.kind", "Optimizer", "", Choice(&["adamw", "adafactor", "muon"])),
             key("optimizer.learning_rate", "Learning rate", "At its peak", Number),
-            key("schedule.kind", "Schedule", "", Choice(&["cosine", "linear", "constant"])),
+            key("schedule.kind", "Schedule", "", Choice(&["cosine", "linear", "constant", "wsd"])),
             key("schedule.warmup_steps", "Warm-up steps", "", Number),
             key("schedule.min_ratio", "Last rate", "As a share of the peak", Number),
             key("optimizer.weight_decay", "Weight decay", "", Number),
@@ -88,7 +89,23 @@ pub(super) const SECTIONS: &[(&str, &[Key])] = &[
             key("name", "Recipe name", "", Text),
         ],
     ),
+    (
+        ADVANCED,
+        &[
+            key("optimizer.momentum", "Momentum", "For muon; empty: 0.95", Number),
+            key("schedule.decay_steps", "Decay steps", "For wsd; empty: a tenth", Number),
+            key("train.label_smoothing", "Label smoothing", "Empty: none", Number),
+            key("train.z_loss", "Z-loss", "Empty: none; 1e-4 is usual", Number),
+            key("train.ema_decay", "Averaged weights", "Decay, as 0.999; empty: none", Number),
+            key("evaluation.stop_after", "Stop early after", "Evaluations without a better loss", Number),
+            key("evaluation.min_delta", "Least improvement", "That stopping early counts", Number),
+            key("checkpoint.minutes", "Checkpoint minutes", "Also by time; empty: never", Number),
+        ],
+    ),
 ];
+
+/// The section that is folded away while all of its keys are at their defaults.
+pub(super) const ADVANCED: &str = "Advanced";
 
 /// The recipe's value at a dotted path, as a field shows it; empty when absent.
 pub(super) fn value(recipe: &Recipe, path: &str) -> String {
@@ -110,7 +127,10 @@ mod tests {
     fn every_key_of_a_recipe_has_a_field() {
         let recipe: Recipe = serde_json::from_value(serde_json::json!({
             "name": "all", "model": {"d_model": 8, "layers": 1, "heads": 1, "kv_heads": 1, "head_dim": 8, "d_ff": 8, "context": 8},
-            "tokenizer": {"kind": "bpe", "vocab": 300}, "train": {"steps": 1, "batch": 1, "max_minutes": 1.0}
+            "tokenizer": {"kind": "bpe", "vocab": 300}, "data": {"packing": true},
+            "train": {"steps": 1, "batch": 1, "max_minutes": 1.0, "label_smoothing": 0.1, "z_loss": 0.1, "ema_decay": 0.9},
+            "optimizer": {"kind": "muon", "momentum": 0.9}, "schedule": {"kind": "wsd", "decay_steps": 1},
+            "evaluation": {"stop_after": 1, "min_delta": 0.1}, "checkpoint": {"minutes": 1.0}
         }))
         .unwrap();
         let tree = serde_json::to_value(&recipe).unwrap();
