@@ -1,7 +1,7 @@
 //! Cross-entropy summed over the trained places alone: other places never reach the output head.
 
 use crate::batches::Batch;
-use burn::tensor::{Int, Tensor, TensorData, activation};
+use burn::tensor::{Tensor, TensorData};
 use model::Decoder;
 
 /// The sum of −log p(target) over the batch's trained places, in nats.
@@ -9,12 +9,8 @@ use model::Decoder;
 /// # Shapes
 /// → `[1]`
 pub(crate) fn sum(decoder: &Decoder, batch: &Batch) -> Tensor<1> {
-    let device = decoder.device();
-    let count = batch.places.len();
-    let ints = |values: &[i32]| Tensor::<1, Int>::from_data(TensorData::new(values.to_vec(), [values.len()]), &device);
-    let ids = ints(&batch.ids).reshape([batch.rows, batch.length]);
-    let hidden = decoder.hidden(ids).reshape([batch.rows * batch.length, decoder.config().d_model]);
-    let logits = decoder.logits(hidden.select(0, ints(&batch.places)));
-    let chosen = activation::log_softmax(logits, 1).gather(1, ints(&batch.targets).reshape([count, 1]));
-    chosen.sum().neg()
+    let ids = TensorData::new(batch.ids.clone(), [batch.rows, batch.length]);
+    let hidden = decoder.hidden(Tensor::from_data(ids, &decoder.device()));
+    let flat = hidden.reshape([batch.rows * batch.length, decoder.config().d_model]);
+    decoder.cross_entropy(flat, &batch.places, &batch.targets)
 }

@@ -7,7 +7,7 @@ use burn::{
     tensor::{Device, Tensor, TensorData},
 };
 use domain::recipe::OptimizerRecipe;
-use model::Decoder;
+use model::{Decoder, fused};
 
 /// First and second moment of one weight, flat.
 pub(crate) type Moments = (Tensor<1>, Tensor<1>);
@@ -68,43 +68,53 @@ impl ModuleMapper for Update<'_> {
         self.index += 1;
         let Some(gradient) = self.gradients.remove::<D>(param.id) else { return param };
         let s = self.optimizer.settings.clone();
-        let gradient: Tensor<1> = gradient.flatten::<1>(0, D - 1).mul_scalar(self.clip);
         if self.optimizer.moments.len() == index {
-            self.optimizer.moments.push((gradient.zeros_like(), gradient.zeros_like()));
+            let zeros = || Tensor::zeros([gradient.shape().num_elements()], &gradient.device());
+            self.optimizer.moments.push((zeros(), zeros()));
         }
         let slot = &mut self.optimizer.moments[index];
+        // Norms and biases are vectors.
+        let decay = if D == 2 && !self.tables.contains(&param.id) { s.weight_decay } else { 0.0 };
+        if fused::takes(&gradient) {
+            let (rate, clip, time) = (self.rate, self.clip, self.optimizer.time);
+            let by = fused::Update { beta1: s.beta1, beta2: s.beta2, epsilon: s.epsilon, clip, rate, decay, time };
+            return param
+                .map(|weight| Tensor::from_inner(fused::adamw(weight.inner(), gradient, slot, &by)).require_grad());
+        }
+        let gradient: Tensor<1> = gradient.flatten::<1>(0, D - 1).mul_scalar(self.clip);
         slot.0.inplace(|m| m.mul_scalar(s.beta1).add(gradient.clone().mul_scalar(1.0 - s.beta1)));
         slot.1.inplace(|v| v.mul_scalar(s.beta2).add(gradient.square().mul_scalar(1.0 - s.beta2)));
         let time = self.optimizer.time as f64;
         let (first, second) = (1.0 - s.beta1.powf(time), 1.0 - s.beta2.powf(time));
         let root = slot.1.clone().div_scalar(second).sqrt().add_scalar(s.epsilon);
         let delta = slot.0.clone().div(root).mul_scalar(self.rate / first);
-        // Norms and biases are vectors.
-        let decay = if D == 2 && !self.tables.contains(&param.id) { self.rate * s.weight_decay } else { 0.0 };
         param.map(|weight| {
             let inner = weight.inner();
             let delta = delta.reshape(inner.dims());
-            Tensor::from_inner(inner.mul_scalar(1.0 - decay) - delta).require_grad()
+            Tensor::from_inner(inner.mul_scalar(1.0 - self.rate * decay) - delta).require_grad()
         })
     }
 }
 
 /// √Σ g² over all weights.
 pub(crate) fn global_norm(decoder: &Decoder, gradients: &GradientsParams) -> f64 {
-    struct Squares<'a>(&'a GradientsParams, Vec<Tensor<1>>);
+    /// Sums that are known already, and those that a device still has.
+    struct Squares<'a>(&'a GradientsParams, f64, Vec<Tensor<1>>);
     impl ModuleVisitor for Squares<'_> {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            if let Some(gradient) = self.0.get::<D>(param.id) {
-                self.1.push(gradient.square().sum());
+            match self.0.get::<D>(param.id) {
+                Some(gradient) if fused::takes(&gradient) => self.1 += fused::squares(gradient),
+                Some(gradient) => self.2.push(gradient.square().sum()),
+                None => (),
             }
         }
     }
-    let mut squares = Squares(gradients, Vec::new());
+    let mut squares = Squares(gradients, 0.0, Vec::new());
     decoder.visit(&mut squares);
-    if squares.1.is_empty() {
-        return 0.0;
+    if squares.2.is_empty() {
+        return squares.1.sqrt();
     }
-    f64::from(Tensor::cat(squares.1, 0).sum().into_scalar::<f32>()).sqrt()
+    (squares.1 + f64::from(Tensor::cat(squares.2, 0).sum().into_scalar::<f32>())).sqrt()
 }
 
 /// Adds the gradients of another micro-batch.
