@@ -5,6 +5,7 @@ use crate::{
     block::{Block, Norm, Pass},
     build::{self, Fresh},
     cache::KvCache,
+    ops,
     positions::{self, MASKED},
 };
 use burn::{
@@ -105,9 +106,25 @@ impl Decoder {
     /// # Shapes
     /// `hidden` `[n, d_model]` → `[n, vocab]`
     pub fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
+        ops::linear(hidden, self.output(), None)
+    }
+
+    /// The summed cross-entropy, in nats, of the rows of `hidden` that `places` names, each with its target.
+    ///
+    /// # Shapes
+    /// `hidden` `[n, d_model]` → `[1]`
+    pub fn cross_entropy(&self, hidden: Tensor<2>, places: &[i32], targets: &[i32]) -> Tensor<1> {
+        ops::cross_entropy(hidden, self.output(), places, targets)
+    }
+
+    /// The output head, be it the embedding's.
+    ///
+    /// # Shapes
+    /// → `[d_model, vocab]`
+    fn output(&self) -> Tensor<2> {
         match &self.head {
-            Some(head) => hidden.matmul(head.val()),
-            None => hidden.matmul(self.embedding.val().transpose()),
+            Some(head) => head.val(),
+            None => self.embedding.val().transpose(),
         }
     }
 

@@ -11,7 +11,7 @@ const LEAST_SIZE: f64 = 1e-3;
 /// The largest root mean square of an update before it is scaled by the rate (the paper's d).
 const LARGEST_UPDATE: f64 = 1.0;
 
-/// One update. Of a matrix `[rows, columns]` `means` holds the row means `[rows]` and column means `[columns]` of the squared
+/// One update by the clipped gradient. Of a matrix `[rows, columns]` `means` holds the row means `[rows]` and column means `[columns]` of the squared
 /// gradient; of a vector its square.
 ///
 /// # Shapes
@@ -22,7 +22,7 @@ pub(super) fn update<const D: usize>(
     means: &mut Kept,
     at: &At<'_>,
 ) -> Tensor<D> {
-    let dims = weight.dims();
+    let (dims, gradient) = (weight.dims(), at.clipped(gradient));
     let fresh = at.time.powf(-0.8);
     let square = gradient.clone().square();
     let variance = if let [rows, columns] = dims[..] {

@@ -21,7 +21,7 @@ fn trained<const D: usize>(rule: Rule<D>, shape: [usize; D]) -> Vec<f32> {
         let gradient = tensor((0..count).map(|i| (((i * 5 + 3 * k) % 13) as f32 - 6.0) / 20.0).collect());
         let decay = if D == 2 { settings.weight_decay } else { 0.0 };
         let (rate, time) = (0.02 * (k + 1) as f64, (k + 1) as f64);
-        weight = rule(weight, gradient, &mut kept, &At { settings: &settings, rate, decay, time });
+        weight = rule(weight, gradient, &mut kept, &At { settings: &settings, clip: 1.0, rate, decay, time });
     }
     weight.into_data().try_to_vec().unwrap()
 }

@@ -5,24 +5,27 @@ use burn::{
     optim::GradientsParams,
     tensor::Tensor,
 };
-use model::Decoder;
+use model::{Decoder, fused};
 
 /// √Σ g² over all weights.
 pub(crate) fn global_norm(decoder: &Decoder, gradients: &GradientsParams) -> f64 {
-    struct Squares<'a>(&'a GradientsParams, Vec<Tensor<1>>);
+    /// Sums that are known already, and those that a device still has.
+    struct Squares<'a>(&'a GradientsParams, f64, Vec<Tensor<1>>);
     impl ModuleVisitor for Squares<'_> {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            if let Some(gradient) = self.0.get::<D>(param.id) {
-                self.1.push(gradient.square().sum());
+            match self.0.get::<D>(param.id) {
+                Some(gradient) if fused::takes(&gradient) => self.1 += fused::squares(gradient),
+                Some(gradient) => self.2.push(gradient.square().sum()),
+                None => (),
             }
         }
     }
-    let mut squares = Squares(gradients, Vec::new());
+    let mut squares = Squares(gradients, 0.0, Vec::new());
     decoder.visit(&mut squares);
-    if squares.1.is_empty() {
-        return 0.0;
+    if squares.2.is_empty() {
+        return squares.1.sqrt();
     }
-    f64::from(Tensor::cat(squares.1, 0).sum().into_scalar::<f32>()).sqrt()
+    (squares.1 + f64::from(Tensor::cat(squares.2, 0).sum().into_scalar::<f32>())).sqrt()
 }
 
 /// Adds the gradients of another micro-batch.

@@ -30,11 +30,19 @@ type Kept = Vec<Tensor<1>>;
 /// One update of one weight: the settings, and what is the same for all weights of a step.
 struct At<'a> {
     settings: &'a OptimizerRecipe,
+    /// What a gradient is multiplied by first, so that all together are no longer than the recipe allows.
+    clip: f64,
     rate: f64,
     /// Weight decay, 0 where the weight is not decayed.
     decay: f64,
     /// The number of this update, from 1.
     time: f64,
+}
+
+impl At<'_> {
+    fn clipped(&self, gradient: Tensor<1>) -> Tensor<1> {
+        gradient.mul_scalar(self.clip)
+    }
 }
 
 /// The recipe's optimizer and what it keeps. Weights are numbered in visiting order, which is the model's field order.
@@ -113,7 +121,7 @@ impl ModuleMapper for Update<'_> {
         let index = self.index;
         self.index += 1;
         let Some(gradient) = self.gradients.remove::<D>(param.id) else { return param };
-        let gradient: Tensor<1> = gradient.flatten::<1>(0, D - 1).mul_scalar(self.clip);
+        let gradient: Tensor<1> = gradient.flatten(0, D - 1);
         // Norms and biases are vectors.
         let matrix = D == 2 && !self.tables.contains(&param.id);
         let hidden = matrix && self.head != Some(param.id);
@@ -122,15 +130,18 @@ impl ModuleMapper for Update<'_> {
             kept.resize_with(index + 1, Kept::new);
         }
         let decay = if matrix { settings.weight_decay } else { 0.0 };
-        let (kept, at) = (&mut kept[index], At { settings, rate: self.rate, decay, time: *time as f64 });
+        let (kept, at) =
+            (&mut kept[index], At { settings, clip: self.clip, rate: self.rate, decay, time: *time as f64 });
         param.map(|weight| {
-            let before = weight.inner();
+            let weight = weight.inner();
+            // A weight that nobody else holds is updated where it lies.
+            let before = average.is_some().then(|| weight.clone());
             let after = match settings.kind {
-                OptimizerKind::Adafactor => adafactor::update(before.clone(), gradient, kept, &at),
-                OptimizerKind::Muon if hidden => muon::update(before.clone(), gradient, kept, &at),
-                OptimizerKind::AdamW | OptimizerKind::Muon => adamw::update(before.clone(), gradient, kept, &at),
+                OptimizerKind::Adafactor => adafactor::update(weight, gradient, kept, &at),
+                OptimizerKind::Muon if hidden => muon::update(weight, gradient, kept, &at),
+                OptimizerKind::AdamW | OptimizerKind::Muon => adamw::update(weight, gradient, kept, &at),
             };
-            if let Some(average) = average {
+            if let (Some(average), Some(before)) = (average, before) {
                 average.follow(index, before.flatten(0, D - 1), after.clone().flatten(0, D - 1), *time);
             }
             Tensor::from_inner(after).require_grad()

@@ -13,7 +13,7 @@ const LEAST_NORM: f64 = 1e-7;
 /// The root mean square of AdamW's updates, as measured by Liu et al. 2025.
 const ADAMW_SIZE: f64 = 0.2;
 
-/// One update with Nesterov's momentum. `momentum` is the running mean of the gradient.
+/// One update by the clipped gradient with Nesterov's momentum. `momentum` is the running mean of the gradient.
 ///
 /// # Shapes
 /// `weight` `[rows, columns]`, `gradient` and `momentum` flat → as `weight`
@@ -23,7 +23,7 @@ pub(super) fn update<const D: usize>(
     momentum: &mut Kept,
     at: &At<'_>,
 ) -> Tensor<D> {
-    let share = at.settings.momentum;
+    let (share, gradient) = (at.settings.momentum, at.clipped(gradient));
     if momentum.is_empty() {
         momentum.push(gradient.zeros_like());
     }
