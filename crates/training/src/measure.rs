@@ -33,23 +33,29 @@ pub fn packed(decoder: &Decoder, rows: &[Vec<u32>], capacity: usize) -> (Measure
     (of(decoder, &batch), batch.rows)
 }
 
+/// Of the largest element of all gradients: below this share an element is rounding (the gradient of a bias on attention's
+/// keys is 0 but for that).
+const ROUNDING: f64 = 1e-3;
+
 /// The largest difference of a gradient's elements between rows apart and rows packed, as a share of the gradient's largest
-/// element.
+/// element, or of what is no rounding any more when that is more.
 pub fn gradient_difference(decoder: &Decoder, rows: &[Vec<u32>], capacity: usize) -> f64 {
-    struct Compare<'a>(&'a GradientsParams, &'a GradientsParams, f64);
+    /// The largest element of each gradient, and of the difference.
+    struct Compare<'a>(&'a GradientsParams, &'a GradientsParams, Vec<[f64; 2]>);
     impl ModuleVisitor for Compare<'_> {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let largest = |t: Tensor<D>| f64::from(t.abs().max().into_scalar::<f32>());
             if let (Some(a), Some(b)) = (self.0.get::<D>(param.id), self.1.get::<D>(param.id)) {
-                let largest = f64::from(a.clone().abs().max().into_scalar::<f32>()).max(f64::MIN_POSITIVE);
-                self.2 = self.2.max(f64::from((a - b).abs().max().into_scalar::<f32>()) / largest);
+                self.2.push([largest(a.clone()), largest(a - b)]);
             }
         }
     }
     let gradients = |batch: &Batch| backward(decoder, batch).1;
     let (apart, packed) = (gradients(&batches::batch(&encoded(rows))), gradients(&packed_batch(rows, capacity)));
-    let mut compare = Compare(&apart, &packed, 0.0);
+    let mut compare = Compare(&apart, &packed, Vec::new());
     decoder.visit(&mut compare);
-    compare.2
+    let all = compare.2.iter().map(|[largest, _]| *largest).fold(0.0, f64::max);
+    compare.2.iter().map(|[largest, off]| off / largest.max(ROUNDING * all)).fold(0.0, f64::max)
 }
 
 fn encoded(rows: &[Vec<u32>]) -> Vec<Encoded> {
