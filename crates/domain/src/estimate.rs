@@ -1,6 +1,6 @@
 //! What a run will need, by arithmetic alone, so that the server can refuse what cannot fit. Bytes unless said otherwise.
 
-use crate::{model::ModelConfig, recipe::TrainRecipe};
+use crate::{micro_batch::Micro, model::ModelConfig, recipe::TrainRecipe};
 use serde::{Deserialize, Serialize};
 
 /// Memory and work of a run.
@@ -17,17 +17,36 @@ pub struct Estimate {
     pub total_bytes: u64,
     /// Floating-point operations of the whole run: 6 a parameter and token (Kaplan et al. 2020) and attention's own.
     pub flops: f64,
+    /// How the sequences of a step are read; absent in estimates of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub micro: Option<Micro>,
+    /// Seconds of training, from a step that was measured; absent before that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<f64>,
 }
 
 /// Bytes of an f32.
 const F32: u64 = 4;
 /// The process itself: code, tokenizer, data, allocator.
-const BASE: u64 = 100 << 20;
+const BASE: u64 = 60 << 20;
 
-/// The estimate for training `model` in f32 with AdamW on sequences of `sequence` tokens.
-pub fn training(model: &ModelConfig, train: &TrainRecipe, sequence: usize) -> Estimate {
+/// The share of the memory available that a micro-batch left to the trainer may fill.
+const SHARE: f64 = 0.8;
+
+/// The estimate for training `model` in f32 with AdamW on sequences of `sequence` tokens. Where the recipe leaves the
+/// micro-batch to the trainer: the largest that fits into `available`, or the smallest when none does or nobody knows.
+pub fn training(model: &ModelConfig, train: &TrainRecipe, sequence: usize, available: Option<u64>) -> Estimate {
+    let choices = train.choices();
+    let smallest = choices.last().copied().unwrap_or(Micro { batch: 1, accumulate: 1 });
+    let most = available.map_or(0.0, |available| SHARE * available as f64);
+    let all = choices.into_iter().map(|micro| with(model, train, micro, sequence));
+    all.into_iter().find(|e| e.total_bytes as f64 <= most).unwrap_or_else(|| with(model, train, smallest, sequence))
+}
+
+/// The estimate for a given micro-batch.
+pub fn with(model: &ModelConfig, train: &TrainRecipe, micro: Micro, sequence: usize) -> Estimate {
     let parameters = model.parameters();
-    let (batch, seq) = (train.batch as u64, sequence as u64);
+    let (batch, seq) = (micro.batch as u64, sequence as u64);
     let rows = product(&[batch, seq]);
     let (d, f, heads) = (model.d_model as u64, model.d_ff as u64, model.heads as u64);
     let attention = (model.heads + 2 * model.kv_heads) as u64 * model.head_dim as u64;
@@ -35,13 +54,17 @@ pub fn training(model: &ModelConfig, train: &TrainRecipe, sequence: usize) -> Es
     // attention output, gate, up, SiLU and their product; per pair of tokens: scores and probabilities.
     let per_token = 6 * d + 2 * attention + 4 * f;
     let pairs = product(&[2, batch, heads, seq, seq]);
-    let activations_bytes = product(&[model.layers as u64, product(&[rows, per_token]).saturating_add(pairs), F32]);
+    let (block, layers) = (product(&[rows, per_token]).saturating_add(pairs), model.layers as u64);
+    // With recomputation: what goes into each block, and all of one.
+    let kept =
+        if train.recompute { product(&[layers, rows, d]).saturating_add(block) } else { product(&[layers, block]) };
+    let activations_bytes = product(&[kept, F32]);
     let logits_bytes = product(&[3, rows, model.vocab as u64, F32]);
     let weights_bytes = parameters * F32;
     let averages = u64::from(train.ema_decay.is_some());
     let total_bytes =
         (BASE + (4 + averages) * weights_bytes).saturating_add(activations_bytes).saturating_add(logits_bytes);
-    let tokens = product(&[train.steps, train.accumulate as u64, rows]);
+    let tokens = product(&[train.steps, train.sequences(), seq]);
     let attention_flops = 12.0 * (model.layers * model.heads * model.head_dim) as f64 * seq as f64;
     Estimate {
         parameters,
@@ -52,8 +75,18 @@ pub fn training(model: &ModelConfig, train: &TrainRecipe, sequence: usize) -> Es
         activations_bytes,
         logits_bytes,
         total_bytes,
-        flops: tokens as f64 * (6.0 * parameters as f64 + attention_flops),
+        flops: tokens as f64
+            * (6.0 * parameters as f64 + attention_flops)
+            * if train.recompute { 4.0 / 3.0 } else { 1.0 },
+        micro: Some(micro),
+        seconds: None,
     }
+}
+
+/// Bytes above weights and optimizer while a checkpoint is written: the weights as a file, the moments as numbers and as a
+/// file.
+pub fn saving(estimate: &Estimate) -> u64 {
+    estimate.weights_bytes.saturating_add(estimate.optimizer_bytes.saturating_mul(2))
 }
 
 /// What a recipe may ask for exceeds 64 bits: it is then the largest number, and refused as that.
@@ -80,14 +113,16 @@ mod tests {
         };
         let train = TrainRecipe {
             steps: 100_000_000,
-            batch,
+            batch: batch.into(),
             accumulate: 65_536,
+            batch_total: None,
+            recompute: false,
             max_minutes: None,
             label_smoothing: 0.0,
             z_loss: 0.0,
             ema_decay: None,
         };
-        training(&model.config(1_000_000), &train, context)
+        training(&model.config(1_000_000), &train, context, None)
     }
 
     #[test]

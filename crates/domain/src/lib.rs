@@ -10,6 +10,7 @@ pub mod evaluation;
 pub mod event;
 pub mod ids;
 pub mod job;
+pub mod micro_batch;
 pub mod model;
 pub mod name;
 mod optimizer;

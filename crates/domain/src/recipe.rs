@@ -3,6 +3,7 @@
 
 use crate::{device::DeviceChoice, optimizer::is_default};
 pub use crate::{
+    micro_batch::{Micro, MicroBatch},
     optimizer::{OptimizerKind, OptimizerRecipe},
     schedule::{ScheduleKind, ScheduleRecipe},
 };
@@ -126,6 +127,9 @@ pub enum LongTraces {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataRecipe {
+    /// An instruction that stands before every prompt, in training and in evaluation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system: Option<String>,
     #[serde(default)]
     pub long_traces: LongTraces,
     /// Several traces share one sequence of up to `model.context` tokens, by best fit (Ding et al. 2024); none sees another.
@@ -138,11 +142,17 @@ pub struct DataRecipe {
 pub struct TrainRecipe {
     /// Optimizer steps.
     pub steps: u64,
-    /// Sequences in a micro-batch.
-    pub batch: usize,
+    /// Sequences in a micro-batch; `auto`: the most that memory holds, as a whole part of `batch_total`.
+    pub batch: MicroBatch,
     /// Micro-batches summed before one optimizer step.
     #[serde(default = "one_usize")]
     pub accumulate: usize,
+    /// Sequences in an optimizer step, in place of `accumulate`: as many micro-batches are summed as make it up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch_total: Option<usize>,
+    /// Compute each block again on the way back instead of keeping what it made: a third more work, far less memory.
+    #[serde(default)]
+    pub recompute: bool,
     /// Stop after this many minutes with what is there; none: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_minutes: Option<f64>,

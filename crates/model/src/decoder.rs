@@ -72,10 +72,9 @@ impl Decoder {
     /// # Shapes
     /// `ids` `[batch, seq]` → `[batch, seq, d_model]`
     pub fn hidden(&self, ids: Tensor<2, Int>) -> Tensor<3> {
-        let [_, seq] = ids.dims();
-        let device = ids.device();
-        let places: Vec<i64> = (0..seq as i64).collect();
-        self.run(ids, &places, 1, positions::causal(seq, &device), None)
+        let (x, pass) = self.begin(ids, None);
+        let x = (0..self.blocks.len()).fold(x, |x, layer| self.block(layer, x, &pass));
+        self.finish(x)
     }
 
     /// As [`Decoder::hidden`] for rows that hold several segments: positions begin anew in each, and none sees another.
@@ -84,9 +83,43 @@ impl Decoder {
     /// # Shapes
     /// `ids` `[batch, seq]` → `[batch, seq, d_model]`
     pub fn hidden_packed(&self, ids: Tensor<2, Int>, segments: &[Vec<usize>]) -> Tensor<3> {
-        let [rows, seq] = ids.dims();
-        let (places, mask) = positions::packed(segments, seq, &ids.device());
-        self.run(ids, &places, rows, mask, None)
+        let (x, pass) = self.begin(ids, Some(segments));
+        let x = (0..self.blocks.len()).fold(x, |x, layer| self.block(layer, x, &pass));
+        self.finish(x)
+    }
+
+    /// The first part of [`Decoder::hidden`], for those who run its parts one by one: embedded tokens, and what the blocks
+    /// share. `segments`: as in [`Decoder::hidden_packed`].
+    ///
+    /// # Shapes
+    /// `ids` `[batch, seq]` → `[batch, seq, d_model]`
+    pub fn begin(&self, ids: Tensor<2, Int>, segments: Option<&[Vec<usize>]>) -> (Tensor<3>, Pass) {
+        let ([_, seq], device) = (ids.dims(), ids.device());
+        let (places, rows, mask) = match segments {
+            None => ((0..seq as i64).collect(), 1, positions::causal(seq, &device)),
+            Some(segments) => {
+                let (places, mask) = positions::packed(segments, seq, &device);
+                (places, segments.len(), mask)
+            }
+        };
+        let pass = self.pass(&places, rows, mask, &device);
+        (self.embed(ids, &places, rows), pass)
+    }
+
+    /// A block of it, by number.
+    ///
+    /// # Shapes
+    /// `x` `[batch, seq, d_model]` → the same
+    pub fn block(&self, layer: usize, x: Tensor<3>, pass: &Pass) -> Tensor<3> {
+        self.blocks[layer].forward(x, &self.config, pass, None)
+    }
+
+    /// Its last part, the norm.
+    ///
+    /// # Shapes
+    /// `x` `[batch, seq, d_model]` → the same
+    pub fn finish(&self, x: Tensor<3>) -> Tensor<3> {
+        self.norm.forward(x, &self.config)
     }
 
     /// Logits of the last place, continuing what the cache holds. Rows may be padded on the left (see [`KvCache`]).
@@ -97,9 +130,13 @@ impl Decoder {
         let [rows, new] = ids.dims();
         let (places, mask) = cache.places(new, MASKED);
         let mask = Tensor::from_data(TensorData::new(mask, [rows, 1, new, cache.capacity()]), &ids.device());
-        let hidden = self.run(ids, &places, rows, mask, Some(cache));
+        let pass = self.pass(&places, rows, mask, &ids.device());
+        let mut x = self.embed(ids, &places, rows);
+        for (layer, block) in self.blocks.iter().enumerate() {
+            x = block.forward(x, &self.config, &pass, Some((&mut *cache, layer)));
+        }
         cache.advance(new);
-        let last = hidden.narrow(1, new - 1, 1).reshape([rows, self.config.d_model]);
+        let last = self.finish(x).narrow(1, new - 1, 1).reshape([rows, self.config.d_model]);
         self.logits(last)
     }
 
@@ -131,24 +168,10 @@ impl Decoder {
     /// `places`: each token's position, of `rows` rows or of one that stands for all.
     ///
     /// # Shapes
-    /// `ids` `[batch, seq]`, `places` `[rows·seq]`, `mask` `[rows, 1, seq, keys]` → `[batch, seq, d_model]`
-    fn run(
-        &self,
-        ids: Tensor<2, Int>,
-        places: &[i64],
-        rows: usize,
-        mask: Tensor<4>,
-        mut cache: Option<&mut KvCache>,
-    ) -> Tensor<3> {
-        let (config, device) = (&self.config, ids.device());
-        let rotary = config.design.positions == Positions::Rotary;
-        let rotation = rotary.then(|| positions::rotation(config, places, rows, &device));
-        let pass = Pass { rotation, mask };
-        let mut x = self.embed(ids, places, rows);
-        for (layer, block) in self.blocks.iter().enumerate() {
-            x = block.forward(x, config, &pass, cache.as_deref_mut().map(|c| (c, layer)));
-        }
-        self.norm.forward(x, config)
+    /// `places` `[rows·seq]`, `mask` `[rows, 1, seq, keys]`
+    fn pass(&self, places: &[i64], rows: usize, mask: Tensor<4>, device: &Device) -> Pass {
+        let rotary = self.config.design.positions == Positions::Rotary;
+        Pass { rotation: rotary.then(|| positions::rotation(&self.config, places, rows, device)), mask }
     }
 
     /// # Shapes

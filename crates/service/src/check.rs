@@ -13,6 +13,7 @@ use std::{
     io::BufRead,
 };
 use storage::StoredDataset;
+use text::layout;
 
 /// Lines of the train split read for its alphabet: enough to meet nearly every character.
 const LINES: usize = 2_000;
@@ -44,7 +45,7 @@ impl Service {
         let mut complain = |path: &str, message: String| errors.push(FieldError { path: path.to_owned(), message });
         let vocab = match recipe.tokenizer.kind {
             TokenizerKind::Bpe => recipe.tokenizer.vocab.unwrap_or(text::tokenizer::BPE_VOCAB),
-            TokenizerKind::Char => text::tokenizer::SPECIAL.len() + dataset.map_or(96, |d| self.alphabet(d)),
+            TokenizerKind::Char => text::tokenizer::SPECIAL.len() + dataset.map_or(96, |d| self.alphabet(d, &recipe)),
         };
         let mut sequence = recipe.model.context;
         if let Some(dataset) = dataset {
@@ -58,7 +59,8 @@ impl Service {
                 );
             }
             // A character tokenizer's lengths are known before training; `<bos>` stands for the stop token not read.
-            let longest = stats.max_characters as usize + 1;
+            let before = layout::instructed(recipe.data.system.as_deref(), "").chars().count();
+            let longest = stats.max_characters as usize + 1 + before;
             if !recipe.data.packing {
                 sequence = sequence.min(longest);
             }
@@ -76,8 +78,9 @@ impl Service {
             }
         }
         let model = recipe.model.config(vocab);
-        let estimate = estimate::training(&model, &recipe.train, sequence);
-        if let Some(available) = machine::memory_available()
+        let available = machine::memory_available();
+        let estimate = estimate::training(&model, &recipe.train, sequence, available);
+        if let Some(available) = available
             && estimate.total_bytes > available
         {
             let gb = |bytes: u64| bytes as f64 / 1e9;
@@ -109,13 +112,13 @@ impl Service {
     }
 
     /// Different characters of the train split's first traces.
-    fn alphabet(&self, dataset: &StoredDataset) -> usize {
+    fn alphabet(&self, dataset: &StoredDataset, recipe: &Recipe) -> usize {
         let path = self.store().objects().path(&dataset.train);
         let Ok(file) = std::fs::File::open(path) else { return 96 };
-        let mut seen = BTreeSet::new();
+        let mut seen: BTreeSet<char> = recipe.data.system.iter().flat_map(|system| system.chars()).collect();
         for line in std::io::BufReader::new(file).lines().take(LINES).map_while(Result::ok) {
             if let Ok(trace) = serde_json::from_str(&line) {
-                seen.extend(text::layout::full_text(&trace).chars());
+                seen.extend(layout::full_text(&trace).chars());
             }
         }
         seen.len()

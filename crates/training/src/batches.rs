@@ -109,6 +109,18 @@ impl Sampler {
         self.sequences.iter().map(|rows| rows.iter().map(|row| self.rows[*row]).sum()).max().unwrap_or(0)
     }
 
+    /// Tokens of a sequence, on average.
+    pub(crate) fn mean(&self) -> f64 {
+        self.rows.iter().sum::<usize>() as f64 / self.sequences.len().max(1) as f64
+    }
+
+    /// The longest sequence and `count − 1` others, again from the beginning where there are fewer.
+    pub(crate) fn with_longest(&self, count: usize) -> Vec<Vec<usize>> {
+        let tokens = |sequence: &Vec<usize>| sequence.iter().map(|row| self.rows[*row]).sum::<usize>();
+        let longest = self.sequences.iter().max_by_key(|sequence| tokens(sequence));
+        longest.into_iter().chain(self.sequences.iter().cycle()).take(count).cloned().collect()
+    }
+
     /// The share of padding in the places that the epoch's micro-batches of `size` sequences read.
     pub(crate) fn padding(&self, size: usize) -> f64 {
         let (mut places, mut tokens) = (0, 0);

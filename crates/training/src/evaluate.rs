@@ -38,7 +38,8 @@ fn generate(run: &Run<'_>, decoder: &Decoder, traces: &[&NewTrace]) -> Result<Ve
     let context = decoder.config().context;
     let mut prompts = Vec::new();
     for trace in traces {
-        let mut ids = layout::encode_prompt(&run.tokenizer, &trace.prompt)?;
+        let prompt = layout::instructed(run.job.recipe.data.system.as_deref(), &trace.prompt);
+        let mut ids = layout::encode_prompt(&run.tokenizer, &prompt)?;
         // Room for at least one token; the end of a prompt matters more than its beginning.
         if ids.len() >= context {
             ids.drain(1..ids.len() - context + 2);
@@ -80,7 +81,7 @@ pub(crate) fn predictions(run: &mut Run<'_>, decoder: &Decoder) -> Result<bool, 
     }
     let mut file = File::options().create(true).append(true).open(&path).map_err(TrainError::Disk)?;
     // Answering needs far less memory a row than training does, but not nothing.
-    let at_once = run.job.recipe.train.batch.clamp(FEWEST, MOST);
+    let at_once = run.batch.clamp(FEWEST, MOST);
     while done < items {
         if run.stop.asked() {
             return Ok(false);

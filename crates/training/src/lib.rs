@@ -21,7 +21,9 @@ mod optimizer;
 mod packing;
 pub mod parity;
 mod patience;
+mod preflight;
 pub mod probe;
+mod recompute;
 mod run;
 mod stop;
 

@@ -9,15 +9,24 @@ use model::Decoder;
 /// # Shapes
 /// → `[1]`
 pub(crate) fn sum(decoder: &Decoder, batch: &Batch) -> Tensor<1> {
-    decoder.cross_entropy(hidden(decoder, batch), &batch.places, &batch.targets)
+    of_hidden(decoder, batch, hidden(decoder, batch))
+}
+
+/// The same from the normed states before the output head.
+///
+/// # Shapes
+/// `hidden` `[rows, length, d_model]` → `[1]`
+pub(crate) fn of_hidden(decoder: &Decoder, batch: &Batch, hidden: Tensor<3>) -> Tensor<1> {
+    decoder.cross_entropy(flat(decoder, batch, hidden), &batch.places, &batch.targets)
 }
 
 /// Logits of the trained places.
 ///
 /// # Shapes
-/// → `[places, vocab]`
-pub(crate) fn logits(decoder: &Decoder, batch: &Batch) -> Tensor<2> {
-    decoder.logits(hidden(decoder, batch).select(0, ints(&batch.places, &decoder.device())))
+/// `hidden` `[rows, length, d_model]` → `[places, vocab]`
+pub(crate) fn logits(decoder: &Decoder, batch: &Batch, hidden: Tensor<3>) -> Tensor<2> {
+    let places = ints(&batch.places, &decoder.device());
+    decoder.logits(flat(decoder, batch, hidden).select(0, places))
 }
 
 /// The tokens to be predicted there.
@@ -28,16 +37,25 @@ pub(crate) fn targets(batch: &Batch, device: &Device) -> Tensor<2, Int> {
     ints(&batch.targets, device).reshape([batch.places.len(), 1])
 }
 
-/// States of all places, before the output head.
+/// Normed states of all places.
 ///
 /// # Shapes
-/// → `[rows·length, d_model]`
-fn hidden(decoder: &Decoder, batch: &Batch) -> Tensor<2> {
-    let ids = ints(&batch.ids, &decoder.device()).reshape([batch.rows, batch.length]);
-    let hidden = match &batch.segments {
+/// → `[rows, length, d_model]`
+pub(crate) fn hidden(decoder: &Decoder, batch: &Batch) -> Tensor<3> {
+    let ids = ids(batch, &decoder.device());
+    match &batch.segments {
         None => decoder.hidden(ids),
         Some(segments) => decoder.hidden_packed(ids, segments),
-    };
+    }
+}
+
+/// # Shapes
+/// → `[rows, length]`
+pub(crate) fn ids(batch: &Batch, device: &Device) -> Tensor<2, Int> {
+    ints(&batch.ids, device).reshape([batch.rows, batch.length])
+}
+
+fn flat(decoder: &Decoder, batch: &Batch, hidden: Tensor<3>) -> Tensor<2> {
     hidden.reshape([batch.rows * batch.length, decoder.config().d_model])
 }
 

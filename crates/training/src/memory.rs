@@ -1,6 +1,9 @@
 //! Memory of this process and machine, as Linux counts it; 0 or none where it cannot be read.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 /// The kilobytes behind a key of one of the kernel's tables, in bytes.
 fn read(file: &str, key: &str) -> Option<u64> {
@@ -40,9 +43,24 @@ pub fn resident() -> u64 {
     status("VmRSS")
 }
 
+/// The most that was resident before the kernel's own count was last begun anew.
+static EARLIER: AtomicU64 = AtomicU64::new(0);
+
 /// The most bytes ever resident.
 pub fn peak() -> u64 {
+    peak_since().max(EARLIER.load(Ordering::Relaxed))
+}
+
+/// The most bytes resident since [`forget_peak`].
+pub(crate) fn peak_since() -> u64 {
     status("VmHWM")
+}
+
+/// Begins the kernel's count of the most resident bytes anew; false where it cannot be done.
+pub(crate) fn forget_peak() -> bool {
+    EARLIER.fetch_max(peak_since(), Ordering::Relaxed);
+    // 5: "reset the peak resident set size" (proc_pid_clear_refs(5)).
+    std::fs::write("/proc/self/clear_refs", "5").is_ok()
 }
 
 #[cfg(test)]

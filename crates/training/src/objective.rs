@@ -1,21 +1,49 @@
 //! What training minimises: the cross-entropy of `loss`, with label smoothing and a z-loss where the recipe asks for them.
 //! Validation and comparisons use the plain loss.
 
-use crate::{batches::Batch, loss};
-use burn::tensor::{Int, Tensor};
+use crate::{batches::Batch, loss, recompute};
+use burn::{
+    optim::GradientsParams,
+    tensor::{Int, Tensor},
+};
 use domain::recipe::TrainRecipe;
 use model::Decoder;
 
-/// The objective summed over the batch's trained places, in nats.
-///
-/// # Shapes
-/// → `[1]`
-pub(crate) fn sum(decoder: &Decoder, batch: &Batch, recipe: &TrainRecipe) -> Tensor<1> {
-    if recipe.label_smoothing == 0.0 && recipe.z_loss == 0.0 {
-        return loss::sum(decoder, batch);
+/// What is minimised, and how its gradients are come by.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Objective {
+    smoothing: f64,
+    z: f64,
+    /// Blocks are computed again on the way back instead of kept; the gradients are the same but for rounding.
+    pub(crate) recompute: bool,
+}
+
+impl Objective {
+    pub(crate) fn of(recipe: &TrainRecipe) -> Self {
+        Self { smoothing: recipe.label_smoothing, z: recipe.z_loss, recompute: recipe.recompute }
     }
-    let targets = loss::targets(batch, &decoder.device());
-    of(loss::logits(decoder, batch), targets, recipe.label_smoothing, recipe.z_loss)
+
+    /// Summed over the batch's trained places, in nats, from the normed states before the output head.
+    ///
+    /// # Shapes
+    /// `hidden` `[rows, length, d_model]` → `[1]`
+    pub(crate) fn of_hidden(self, decoder: &Decoder, batch: &Batch, hidden: Tensor<3>) -> Tensor<1> {
+        if self.smoothing == 0.0 && self.z == 0.0 {
+            return loss::of_hidden(decoder, batch, hidden);
+        }
+        let targets = loss::targets(batch, &decoder.device());
+        of(loss::logits(decoder, batch, hidden), targets, self.smoothing, self.z)
+    }
+}
+
+/// The objective's sum over the batch divided by `by`, and its gradients.
+pub(crate) fn gradients(decoder: &Decoder, batch: &Batch, by: f64, objective: Objective) -> (f64, GradientsParams) {
+    if objective.recompute {
+        return recompute::gradients(decoder, batch, by, objective);
+    }
+    let sum = objective.of_hidden(decoder, batch, loss::hidden(decoder, batch)).div_scalar(by);
+    let gradients = GradientsParams::from_grads(sum.backward(), decoder);
+    (f64::from(sum.into_scalar::<f32>()), gradients)
 }
 
 /// Each place: (1 − ε)·(−log p(target)) + ε·mean over the vocabulary of −log p (Szegedy et al. 2016, as in

@@ -8,12 +8,14 @@ use crate::{
     checkpoint::{Checkpoints, Progress, sha256},
     data, device, evaluate, export,
     lock::WorkLock,
-    loss, memory, objective,
+    memory,
+    objective::{self, Objective},
     optimizer::{self, Optimizer},
     patience::Patience,
+    preflight::Preflight,
 };
-use burn::{module::Module, optim::GradientsParams};
-use domain::{Job, NewTrace, TrainEvent, estimate};
+use burn::module::Module;
+use domain::{Job, NewTrace, TrainEvent, estimate, recipe::Micro};
 use model::{Decoder, devices, store::StoreError};
 use std::{io, time::Instant};
 use text::{
@@ -66,6 +68,8 @@ pub(crate) struct Run<'a> {
     pub(crate) tokenizer: Tokenizer,
     pub(crate) val: Vec<NewTrace>,
     pub(crate) test: Vec<NewTrace>,
+    /// Sequences that training reads at once.
+    pub(crate) batch: usize,
     pub(crate) sink: &'a mut dyn FnMut(TrainEvent),
     pub(crate) stop: &'a StopSignal,
 }
@@ -94,14 +98,17 @@ pub fn run(job: &Job, sink: &mut dyn FnMut(TrainEvent), stop: &StopSignal) -> Re
     let capacity = recipe.data.packing.then_some(config.context);
     let sampler = batches::Sampler::new(recipe.seed, lengths.clone(), capacity);
     let longest = sampler.longest();
-    let needed = estimate::training(&config, &recipe.train, longest).total_bytes;
     // A GPU has memory of its own, which the driver guards.
-    if let Some(available) = memory::available().filter(|a| info.backend == "flex" && needed > *a) {
+    let on_cpu = info.backend == "flex";
+    let available = if on_cpu { memory::available() } else { info.memory_bytes };
+    let needed = estimate::training(&config, &recipe.train, longest, available).total_bytes;
+    if let Some(available) = available.filter(|a| on_cpu && needed > *a) {
         return Err(TrainError::Memory { needed, available });
     }
     let training_device = device.autodiff();
     let canonical = serde_json::to_vec(recipe).map_err(|e| TrainError::Work(e.into()))?;
-    let checkpoints = Checkpoints::open(&job.work, sha256(&canonical), recipe.checkpoint.keep)?;
+    let recipe_hash = sha256(&canonical);
+    let checkpoints = Checkpoints::open(&job.work, recipe_hash.clone(), recipe.checkpoint.keep)?;
     let fresh = Optimizer::new(recipe.optimizer.clone()).averaging(recipe.train.ema_decay);
     let loaded = checkpoints.load(&config, &fresh, &training_device, |step, reason| {
         sink(TrainEvent::Alarm { step, message: format!("checkpoint of step {step} passed over: {reason}") });
@@ -131,6 +138,17 @@ pub fn run(job: &Job, sink: &mut dyn FnMut(TrainEvent), stop: &StopSignal) -> Re
         progress.step
     );
     sink(TrainEvent::Log { line });
+    let preflight = Preflight {
+        model: &config,
+        train: &recipe.train,
+        rows: &rows.rows,
+        sampler: &sampler,
+        recipe_hash: &recipe_hash,
+        on_cpu,
+        available,
+    };
+    let estimate = preflight.run(&decoder, &job.work, &mut |line| sink(TrainEvent::Log { line }))?;
+    let micro = estimate.micro.unwrap_or(Micro { batch: 1, accumulate: recipe.train.sequences() as usize });
     sink(TrainEvent::Started {
         device: info,
         parameters,
@@ -139,25 +157,26 @@ pub fn run(job: &Job, sink: &mut dyn FnMut(TrainEvent), stop: &StopSignal) -> Re
         train_tokens: rows.rows.iter().map(|r| r.ids.len() as u64 - 1).sum(),
         steps,
         resumed_from,
-        estimated_memory_bytes: needed,
+        estimated_memory_bytes: estimate.total_bytes,
+        estimate: Some(Box::new(estimate)),
     });
     if recipe.data.packing {
-        let apart = batches::Sampler::new(recipe.seed, lengths, None).padding(recipe.train.batch);
+        let apart = batches::Sampler::new(recipe.seed, lengths, None).padding(micro.batch);
         let line = format!(
             "packing: {} traces in {} sequences of at most {} tokens; {:.1} % of the places read are padding, {:.1} % would \
              be without packing",
             rows.rows.len(),
             sampler.count(),
             config.context,
-            100.0 * sampler.padding(recipe.train.batch),
+            100.0 * sampler.padding(micro.batch),
             100.0 * apart
         );
         sink(TrainEvent::Log { line });
     }
-    let run = Run { job, tokenizer, val, test, sink: &mut *sink, stop };
+    let run = Run { job, tokenizer, val, test, batch: micro.batch, sink: &mut *sink, stop };
     let watch = Watch::default();
-    let ended =
-        Loop { run, rows: rows.rows, val_rows, sampler, checkpoints, progress, optimizer, watch, begun }.go(decoder);
+    let ended = Loop { run, rows: rows.rows, val_rows, sampler, micro, checkpoints, progress, optimizer, watch, begun }
+        .go(decoder);
     if let Err(error @ TrainError::NotFinite { step, .. }) = &ended {
         sink(TrainEvent::Alarm { step: *step, message: error.to_string() });
     }
@@ -169,6 +188,7 @@ struct Loop<'a> {
     rows: Vec<Encoded>,
     val_rows: Vec<Encoded>,
     sampler: batches::Sampler,
+    micro: Micro,
     checkpoints: Checkpoints,
     progress: Progress,
     optimizer: Optimizer,
@@ -232,13 +252,14 @@ impl Loop<'_> {
         Ok(Outcome::Finished)
     }
 
-    /// One optimizer step over `accumulate` micro-batches; every trained token weighs the same.
+    /// One optimizer step over its micro-batches; every trained token weighs the same.
     fn step(&mut self, decoder: Decoder) -> Result<Decoder, TrainError> {
         let recipe = &self.run.job.recipe;
         let clock = Instant::now();
         let step = self.progress.step;
-        let micro: Vec<batches::Batch> = (0..recipe.train.accumulate as u64)
-            .map(|k| self.sampler.sequences(step * recipe.train.accumulate as u64 + k, recipe.train.batch))
+        let Micro { batch, accumulate } = self.micro;
+        let micro: Vec<batches::Batch> = (0..accumulate as u64)
+            .map(|k| self.sampler.sequences(step * accumulate as u64 + k, batch))
             .map(|sequences| {
                 let rows = |sequence: &Vec<usize>| sequence.iter().map(|r| &self.rows[*r]).collect();
                 batches::laid_out(&sequences.iter().map(rows).collect::<Vec<_>>())
@@ -248,9 +269,8 @@ impl Loop<'_> {
         let tokens: u64 = micro.iter().map(|b| b.tokens).sum();
         let (mut total, mut gradients) = (0.0, None);
         for batch in &micro {
-            let sum = objective::sum(&decoder, batch, &recipe.train).div_scalar(trained as f64);
-            let more = GradientsParams::from_grads(sum.backward(), &decoder);
-            total += f64::from(sum.into_scalar::<f32>());
+            let (share, more) = objective::gradients(&decoder, batch, trained as f64, Objective::of(&recipe.train));
+            total += share;
             gradients = Some(match gradients {
                 None => more,
                 Some(all) => optimizer::add(&decoder, all, more),
@@ -288,7 +308,7 @@ impl Loop<'_> {
             evaluate::samples(&mut self.run, &plain, step)?;
             return Ok(false);
         }
-        let loss = evaluate::val_loss(&plain, &self.val_rows, self.run.job.recipe.train.batch);
+        let loss = evaluate::val_loss(&plain, &self.val_rows, self.run.batch);
         if !loss.is_finite() {
             return Err(TrainError::NotFinite { what: "the validation loss", value: loss, step });
         }
@@ -308,10 +328,9 @@ impl Loop<'_> {
     /// would come a step too late for the good checkpoint that a new one replaces.
     fn sound(&self, decoder: &Decoder) -> Result<(), TrainError> {
         let step = self.progress.step;
-        let rows = self.rows.len().min(PROBE).min(self.run.job.recipe.train.batch);
-        let sum = loss::sum(decoder, &batches::batch(&self.rows[..rows]));
-        let gradients = GradientsParams::from_grads(sum.backward(), decoder);
-        let value = f64::from(sum.into_scalar::<f32>());
+        let rows = self.rows.len().min(PROBE).min(self.run.batch);
+        let objective = Objective::of(&self.run.job.recipe.train);
+        let (value, gradients) = objective::gradients(decoder, &batches::batch(&self.rows[..rows]), 1.0, objective);
         if !value.is_finite() {
             return Err(TrainError::NotFinite { what: "the loss", value, step });
         }

@@ -56,7 +56,7 @@ fn a_packed_run_says_what_it_saves_and_resumes_bit_for_bit() {
     let train = |name: &str, stop_at: Option<u64>| {
         let mut job = job(&folder.path().join(name), 9);
         // 160 traces of about 50 tokens, three a sequence. 6 sequences a step: 9 steps are an epoch.
-        (job.recipe.data.packing, job.recipe.model.context, job.recipe.train.batch) = (true, 176, 3);
+        (job.recipe.data.packing, job.recipe.model.context, job.recipe.train.batch) = (true, 176, 3.into());
         let (mut losses, mut log) = (Vec::new(), String::new());
         let stop = StopSignal::default();
         let mut sink = |event: TrainEvent| match event {

@@ -134,7 +134,7 @@ fn job(folder: &Path, device: DeviceChoice) -> Job {
     let mut job = support::job(folder, STEPS);
     let recipe = &mut job.recipe;
     recipe.device = device;
-    recipe.train.batch = 4;
+    recipe.train.batch = 4.into();
     (recipe.optimizer.learning_rate, recipe.schedule.warmup_steps) = (0.01, 1);
     (recipe.evaluation.every, recipe.evaluation.val_items, recipe.evaluation.samples) = (0, 4, 0);
     (recipe.evaluation.max_new_tokens, recipe.evaluation.test_items) = (4, 1);

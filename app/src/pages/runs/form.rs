@@ -47,6 +47,7 @@ pub(super) const SECTIONS: &[(&str, &[Key])] = &[
             key("tokenizer.kind", "Tokenizer", "", Choice(&["char", "bpe"])),
             key("tokenizer.vocab", "Vocabulary", "For bpe: at least 260", Number),
             key("data.long_traces", "Long traces", "", Choice(&["refuse", "drop", "truncate"])),
+            key("data.system", "System instruction", "Stands before every prompt", Text),
             key("data.packing", "Packing", "Several traces a sequence", Choice(&["false", "true"])),
         ],
     ),
@@ -54,8 +55,10 @@ pub(super) const SECTIONS: &[(&str, &[Key])] = &[
         "Training",
         &[
             key("train.steps", "Steps", "Optimizer steps", Number),
-            key("train.batch", "Batch", "Sequences at once", Number),
+            key("train.batch", "Batch", "Sequences at once, or auto", Text),
             key("train.accumulate", "Accumulate", "Batches a step", Number),
+            key("train.batch_total", "Batch in all", "Sequences a step, for auto", Number),
+            key("train.recompute", "Recompute", "Less memory, a third more work", Choice(&["false", "true"])),
             key("train.max_minutes", "Minutes at most", "Empty: no limit", Number),
             key("seed", "Seed", "", Number),
             key("device", "Device", "", Choice(&["auto", "flex", "vulkan"])),
@@ -127,8 +130,8 @@ mod tests {
     fn every_key_of_a_recipe_has_a_field() {
         let recipe: Recipe = serde_json::from_value(serde_json::json!({
             "name": "all", "model": {"d_model": 8, "layers": 1, "heads": 1, "kv_heads": 1, "head_dim": 8, "d_ff": 8, "context": 8},
-            "tokenizer": {"kind": "bpe", "vocab": 300}, "data": {"packing": true},
-            "train": {"steps": 1, "batch": 1, "max_minutes": 1.0, "label_smoothing": 0.1, "z_loss": 0.1, "ema_decay": 0.9},
+            "tokenizer": {"kind": "bpe", "vocab": 300}, "data": {"packing": true, "system": "a"},
+            "train": {"steps": 1, "batch": 1, "batch_total": 1, "recompute": true, "max_minutes": 1.0, "label_smoothing": 0.1, "z_loss": 0.1, "ema_decay": 0.9},
             "optimizer": {"kind": "muon", "momentum": 0.9}, "schedule": {"kind": "wsd", "decay_steps": 1},
             "evaluation": {"stop_after": 1, "min_delta": 0.1}, "checkpoint": {"minutes": 1.0}
         }))
