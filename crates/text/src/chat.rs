@@ -44,6 +44,9 @@ pub struct Template {
     tagged: bool,
 }
 
+/// A text and the bytes of it that are trained.
+pub type Tagged = (String, Vec<Range<usize>>);
+
 const NAME: &str = "chat";
 /// What `{% generation %}` calls, and the variable that asks it for marks around what it renders.
 const GENERATION: &str = "__generation";
@@ -74,10 +77,7 @@ impl Template {
 
     /// The conversation as text, and the bytes of it that the template puts between `{% generation %}` and
     /// `{% endgeneration %}`; none when it has no such tags.
-    pub fn render_generations(
-        &self,
-        messages: &[Message],
-    ) -> Result<Option<(String, Vec<Range<usize>>)>, TemplateError> {
+    pub fn render_generations(&self, messages: &[Message]) -> Result<Option<Tagged>, TemplateError> {
         if !self.tagged {
             return Ok(None);
         }

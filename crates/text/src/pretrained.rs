@@ -43,6 +43,9 @@ pub struct Pretrained {
     plain: Template,
 }
 
+/// Ids, and for each the bytes of the text that it stands for.
+type Placed = (Vec<u32>, Vec<(usize, usize)>);
+
 /// The names under which templates know special tokens.
 const SPECIALS: [&str; 7] =
     ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
@@ -74,7 +77,7 @@ impl Pretrained {
     }
 
     /// As [`Pretrained::encode`], each id with the bytes of `text` that it stands for.
-    pub(crate) fn encode_with_places(&self, text: &str) -> Result<(Vec<u32>, Vec<(usize, usize)>), TokenizerError> {
+    pub(crate) fn encode_with_places(&self, text: &str) -> Result<Placed, TokenizerError> {
         let encoding = self.inner.encode(text, false).map_err(|e| TokenizerError::Encode(e.to_string()))?;
         Ok((encoding.get_ids().to_vec(), encoding.get_offsets().to_vec()))
     }
