@@ -51,8 +51,11 @@ const KEYS: &[(&str, To)] = &[
     ("output.metrics_file", Nothing("metrics are kept with the run")),
 ];
 
+/// A key of theirs, ours, and a value for it.
+type LeftOut = (&'static str, &'static str, fn() -> Value);
+
 /// What tunix-rt takes when a key is left out, where ours is something else.
-const LEFT_OUT: [(&str, &str, fn() -> Value); 3] = [
+const LEFT_OUT: [LeftOut; 3] = [
     ("training.weight_decay", "optimizer.weight_decay", || 0.0.into()),
     ("training.lr_scheduler", "schedule.kind", || "constant".into()),
     ("training.warmup_steps", "schedule.warmup_steps", || 0.into()),
