@@ -12,8 +12,8 @@ use model::Decoder;
 /// What is minimised, and how its gradients are come by.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Objective {
-    smoothing: f64,
-    z: f64,
+    pub(crate) smoothing: f64,
+    pub(crate) z: f64,
     /// Blocks are computed again on the way back instead of kept; the gradients are the same but for rounding.
     pub(crate) recompute: bool,
 }
