@@ -12,7 +12,7 @@ use std::{
 };
 use tokio::{
     net::TcpListener,
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::oneshot,
     task::JoinHandle,
 };
@@ -44,6 +44,8 @@ pub(crate) async fn run(options: Options) -> Result<(), ApiError> {
     let service = service.map_err(|e| ApiError::conflict(e.to_string()))?;
     let listener = TcpListener::bind(options.addr).await.map_err(|e| bind_error(options.addr, &e))?;
     let address = listener.local_addr().map_err(|e| bind_error(options.addr, &e))?;
+    let signals = StopSignals::listen();
+    let mut signals = signals.map_err(|e| ApiError::internal(format!("signals cannot be waited for: {e}")))?;
 
     let stopping = CancellationToken::new();
     let worker = gpus.map(|gpus| start_worker(&service, &stopping, gpus)).transpose()?;
@@ -55,10 +57,14 @@ pub(crate) async fn run(options: Options) -> Result<(), ApiError> {
     let mut serving = tokio::spawn(async move { serving.await });
 
     tokio::select! {
-        signal = stop_signal() => {
-            signal.map_err(|e| ApiError::internal(format!("signals cannot be waited for: {e}")))?;
-            tracing::info!("stopping");
+        () = signals.next() => {
+            tracing::info!("stopping; a second signal ends it at once");
             stopping.cancel();
+            // A child that is left behind notices, and its run goes on from its checkpoint at the next start.
+            tokio::spawn(async move {
+                signals.next().await;
+                std::process::exit(130)
+            });
             // Whoever has not read an answer to its end by then never will.
             let _ = tokio::time::timeout(DRAIN, &mut serving).await;
         }
@@ -110,14 +116,23 @@ fn start_worker(
     }))
 }
 
-async fn stop_signal() -> io::Result<()> {
-    let mut term = signal(SignalKind::terminate())?;
-    let mut int = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
+/// Both ways of asking a program to stop, none lost between two waits.
+struct StopSignals {
+    term: Signal,
+    int: Signal,
+}
+
+impl StopSignals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self { term: signal(SignalKind::terminate())?, int: signal(SignalKind::interrupt())? })
     }
-    Ok(())
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.term.recv() => {}
+            _ = self.int.recv() => {}
+        }
+    }
 }
 
 fn bind_error(address: SocketAddr, error: &io::Error) -> ApiError {

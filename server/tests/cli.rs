@@ -197,3 +197,21 @@ fn training_without_a_server() {
         assert!(out.join("export").join(name).is_file(), "{name}");
     }
 }
+
+#[test]
+fn configurations_of_tunix_rt_become_recipes() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("old.yaml");
+    let old = "model: {name: google/gemma-2b, max_length: 512}\ntraining: {num_steps: 100, learning_rate: 1.0e-5, \
+        per_device_batch_size: 4}\n";
+    fs::write(&file, old).unwrap();
+    let output = anneal(&["recipes", "convert", text(&file)]).output().unwrap();
+    let (made, said) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("training.num_steps → train.steps = 100"), "{said}");
+    assert!(made.contains("train:\n") && made.contains("  steps: 100  # training.num_steps"), "{made}");
+    fs::write(&file, old.replace("num_steps", "num_step")).unwrap();
+    let output = anneal(&["recipes", "convert", text(&file)]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && said.contains("did you mean `training.num_steps`?"), "{said}");
+}

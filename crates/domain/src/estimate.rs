@@ -1,6 +1,6 @@
 //! What a run will need, by arithmetic alone, so that the server can refuse what cannot fit. Bytes unless said otherwise.
 
-use crate::{finetune::LoraRecipe, model::ModelConfig, recipe::TrainRecipe};
+use crate::{finetune::LoraRecipe, micro_batch::Micro, model::ModelConfig, recipe::TrainRecipe};
 use serde::{Deserialize, Serialize};
 
 /// Memory and work of a run.
@@ -17,23 +17,51 @@ pub struct Estimate {
     pub total_bytes: u64,
     /// Floating-point operations of the whole run: 6 a parameter and token (Kaplan et al. 2020) and attention's own.
     pub flops: f64,
+    /// How the sequences of a step are read; absent in estimates of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub micro: Option<Micro>,
+    /// Seconds of training, from a step that was measured; absent before that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<f64>,
 }
 
 /// Bytes of an f32.
 const F32: u64 = 4;
 /// The process itself: code, tokenizer, data, allocator.
-const BASE: u64 = 100 << 20;
+const BASE: u64 = 60 << 20;
 
-/// The estimate for training all of `model` in f32 with AdamW on sequences of `sequence` tokens.
-pub fn training(model: &ModelConfig, train: &TrainRecipe, sequence: usize) -> Estimate {
-    with_lora(model, train, sequence, None)
+/// The share of the memory available that a micro-batch left to the trainer may fill.
+const SHARE: f64 = 0.8;
+
+/// The estimate for training `model` in f32 with AdamW on sequences of `sequence` tokens; with `lora`, of adapters beside its
+/// frozen weights. Where the recipe leaves the micro-batch to the trainer: the largest that fits into `available`, or the
+/// smallest when none does or nobody knows.
+pub fn training(
+    model: &ModelConfig,
+    train: &TrainRecipe,
+    lora: Option<&LoraRecipe>,
+    sequence: usize,
+    available: Option<u64>,
+) -> Estimate {
+    let choices = train.choices();
+    let smallest = choices.last().copied().unwrap_or(Micro { batch: 1, accumulate: 1 });
+    let most = available.map_or(0.0, |available| SHARE * available as f64);
+    let all = choices.into_iter().map(|micro| with(model, train, lora, micro, sequence));
+    let fits = all.into_iter().find(|e| e.total_bytes as f64 <= most);
+    fits.unwrap_or_else(|| with(model, train, lora, smallest, sequence))
 }
 
-/// The same with frozen weights where `lora` says what is trained beside them.
-pub fn with_lora(model: &ModelConfig, train: &TrainRecipe, sequence: usize, lora: Option<&LoraRecipe>) -> Estimate {
+/// The estimate for a given micro-batch.
+pub fn with(
+    model: &ModelConfig,
+    train: &TrainRecipe,
+    lora: Option<&LoraRecipe>,
+    micro: Micro,
+    sequence: usize,
+) -> Estimate {
     let parameters = model.parameters();
     let trained = lora.map_or(parameters, |lora| lora.parameters(model));
-    let (batch, seq) = (train.batch as u64, sequence as u64);
+    let (batch, seq) = (micro.batch as u64, sequence as u64);
     let rows = product(&[batch, seq]);
     let (d, f, heads) = (model.d_model as u64, model.d_ff as u64, model.heads as u64);
     let attention = (model.heads + 2 * model.kv_heads) as u64 * model.head_dim as u64;
@@ -41,26 +69,36 @@ pub fn with_lora(model: &ModelConfig, train: &TrainRecipe, sequence: usize, lora
     // attention output, gate, up, SiLU and their product; per pair of tokens: scores and probabilities.
     let per_token = 6 * d + 2 * attention + 4 * f + lora.map_or(0, |lora| beside(model, lora));
     let pairs = product(&[2, batch, heads, seq, seq]);
-    let activations_bytes = product(&[model.layers as u64, product(&[rows, per_token]).saturating_add(pairs), F32]);
+    let (block, layers) = (product(&[rows, per_token]).saturating_add(pairs), model.layers as u64);
+    // With recomputation: what goes into each block, and all of one.
+    let kept =
+        if train.recompute { product(&[layers, rows, d]).saturating_add(block) } else { product(&[layers, block]) };
+    let activations_bytes = product(&[kept, F32]);
     let logits_bytes = product(&[3, rows, model.vocab as u64, F32]);
     // Adapters are weights, too; frozen ones have neither gradients nor moments.
     let weights_bytes = F32 * (parameters + lora.map_or(0, |_| trained));
     let trained_bytes = F32 * trained;
-    let total_bytes =
-        (BASE + weights_bytes + 3 * trained_bytes).saturating_add(activations_bytes).saturating_add(logits_bytes);
-    let tokens = product(&[train.steps, train.accumulate as u64, rows]);
+    let averages = u64::from(train.ema_decay.is_some());
+    let total_bytes = (BASE + weights_bytes + (3 + averages) * trained_bytes)
+        .saturating_add(activations_bytes)
+        .saturating_add(logits_bytes);
+    let tokens = product(&[train.steps, train.sequences(), seq]);
     let attention_flops = 12.0 * (model.layers * model.heads * model.head_dim) as f64 * seq as f64;
     Estimate {
         parameters,
         tokens,
         weights_bytes,
         gradients_bytes: trained_bytes,
-        optimizer_bytes: 2 * trained_bytes,
+        optimizer_bytes: (2 + averages) * trained_bytes,
         activations_bytes,
         logits_bytes,
         total_bytes,
         // Twice forward, twice back to the inputs, twice to the gradients of what is trained.
-        flops: tokens as f64 * (4.0 * parameters as f64 + 2.0 * trained as f64 + attention_flops),
+        flops: tokens as f64
+            * (4.0 * parameters as f64 + 2.0 * trained as f64 + attention_flops)
+            * if train.recompute { 4.0 / 3.0 } else { 1.0 },
+        micro: Some(micro),
+        seconds: None,
     }
 }
 
@@ -69,6 +107,12 @@ fn beside(model: &ModelConfig, lora: &LoraRecipe) -> u64 {
     let zeroed = if lora.dropout > 0.0 { 2 } else { 0 };
     let sizes = lora.targets.iter().filter_map(|target| target.sizes(model));
     sizes.map(|[from, _]| (zeroed * from + 2 * lora.rank) as u64).sum()
+}
+
+/// Bytes above weights and optimizer while a checkpoint is written: the trained weights as a file, the moments as numbers and
+/// as a file.
+pub fn saving(estimate: &Estimate) -> u64 {
+    estimate.gradients_bytes.saturating_add(estimate.optimizer_bytes.saturating_mul(2))
 }
 
 /// What a recipe may ask for exceeds 64 bits: it is then the largest number, and refused as that.
@@ -80,6 +124,20 @@ fn product(factors: &[u64]) -> u64 {
 mod tests {
     use super::*;
     use crate::recipe::ModelRecipe;
+
+    fn plain(batch: usize) -> TrainRecipe {
+        TrainRecipe {
+            steps: 1,
+            batch: batch.into(),
+            accumulate: 1,
+            batch_total: None,
+            recompute: false,
+            max_minutes: None,
+            label_smoothing: 0.0,
+            z_loss: 0.0,
+            ema_decay: None,
+        }
+    }
 
     fn estimate(context: usize, batch: usize) -> Estimate {
         let model = ModelRecipe {
@@ -93,22 +151,22 @@ mod tests {
             rope_theta: 10_000.0,
             tie_embeddings: true,
         };
-        let train = TrainRecipe { steps: 100_000_000, batch, accumulate: 65_536, max_minutes: None };
-        training(&model.config(1_000_000), &train, context)
+        let train = TrainRecipe { steps: 100_000_000, accumulate: 65_536, ..plain(batch) };
+        training(&model.config(1_000_000), &train, None, context, None)
     }
 
     #[test]
     fn frozen_weights_have_neither_gradients_nor_moments() {
         let shape = ModelRecipe { d_model: 64, layers: 2, heads: 2, context: 32, ..ModelRecipe::default() };
-        let (model, train) = (shape.config(100), TrainRecipe { steps: 1, batch: 1, accumulate: 1, max_minutes: None });
-        let (full, lora) = (training(&model, &train, 32), LoraRecipe::default());
-        let tuned = with_lora(&model, &train, 32, Some(&lora));
+        let estimate = |lora| training(&shape.config(100), &plain(1), lora, 32, None);
+        let (full, lora) = (estimate(None), LoraRecipe::default());
+        let tuned = estimate(Some(&lora));
         // Query and value of 64 by 64 by rank 8 in two layers.
         let trained = 2 * 2 * 8 * 128 * 4;
         assert_eq!(tuned.weights_bytes, full.weights_bytes + trained);
         assert_eq!((tuned.gradients_bytes, tuned.optimizer_bytes), (trained, 2 * trained));
         assert!(tuned.total_bytes < full.total_bytes && tuned.flops < full.flops);
-        let dropped = with_lora(&model, &train, 32, Some(&LoraRecipe { dropout: 0.1, ..lora }));
+        let dropped = estimate(Some(&LoraRecipe { dropout: 0.1, ..lora }));
         // Twice 64 inputs of two targets in two layers for each of 32 tokens.
         assert_eq!(dropped.activations_bytes - tuned.activations_bytes, 2 * 64 * 2 * 2 * 32 * 4);
     }

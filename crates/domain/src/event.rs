@@ -1,6 +1,6 @@
 //! What a training child says (one JSON line each on its standard output), and what watchers of a run receive.
 
-use crate::{device::DeviceInfo, evaluation::Prediction, run::RunState, time::Micros};
+use crate::{device::DeviceInfo, estimate::Estimate, evaluation::Prediction, run::RunState, time::Micros};
 use serde::{Deserialize, Serialize};
 
 /// One thing that happened in training. The child prints them, the worker forwards them, storage keeps them.
@@ -18,6 +18,9 @@ pub enum TrainEvent {
         resumed_from: Option<u64>,
         /// The estimate made before the first step, to be compared with the measured peak.
         estimated_memory_bytes: u64,
+        /// All of the estimate, from a step that was measured.
+        #[serde(default)]
+        estimate: Option<Box<Estimate>>,
     },
     /// Figures of one optimizer step (1-based).
     Step {

@@ -4,6 +4,12 @@
 use crate::{
     device::DeviceChoice,
     finetune::{LoraRecipe, Method, ModelSource},
+    optimizer::is_default,
+};
+pub use crate::{
+    micro_batch::{Micro, MicroBatch},
+    optimizer::{OptimizerKind, OptimizerRecipe},
+    schedule::{ScheduleKind, ScheduleRecipe},
 };
 use serde::{Deserialize, Serialize};
 
@@ -149,8 +155,14 @@ pub enum LongTraces {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataRecipe {
+    /// An instruction that stands before every prompt, in training and in evaluation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system: Option<String>,
     #[serde(default)]
     pub long_traces: LongTraces,
+    /// Several traces share one sequence of up to `model.context` tokens, by best fit (Ding et al. 2024); none sees another.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub packing: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -158,82 +170,37 @@ pub struct DataRecipe {
 pub struct TrainRecipe {
     /// Optimizer steps.
     pub steps: u64,
-    /// Sequences in a micro-batch.
-    pub batch: usize,
+    /// Sequences in a micro-batch; `auto`: the most that memory holds, as a whole part of `batch_total`.
+    pub batch: MicroBatch,
     /// Micro-batches summed before one optimizer step.
     #[serde(default = "one_usize")]
     pub accumulate: usize,
+    /// Sequences in an optimizer step, in place of `accumulate`: as many micro-batches are summed as make it up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch_total: Option<usize>,
+    /// Compute each block again on the way back instead of keeping what it made: a third more work, far less memory.
+    #[serde(default)]
+    pub recompute: bool,
     /// Stop after this many minutes with what is there; none: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_minutes: Option<f64>,
+    /// Share of each target's probability spread evenly over the vocabulary (Szegedy et al. 2016).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub label_smoothing: f64,
+    /// Weight of log²Z in the loss, which keeps logits from drifting (Chowdhery et al. 2022, PaLM: 1e-4).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub z_loss: f64,
+    /// Decay of a moving average of the weights, which is then what is evaluated and exported; none: no average.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ema_decay: Option<f64>,
 }
 
 fn one_usize() -> usize {
     1
 }
 
-/// AdamW (Loshchilov & Hutter 2019); norms and embeddings are not decayed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct OptimizerRecipe {
-    pub learning_rate: f64,
-    pub weight_decay: f64,
-    pub beta1: f64,
-    pub beta2: f64,
-    pub epsilon: f64,
-    /// Largest global gradient norm; gradients are scaled down to it.
-    pub clip_norm: f64,
-}
-
-impl Default for OptimizerRecipe {
-    fn default() -> Self {
-        Self { learning_rate: 1e-3, weight_decay: 0.1, beta1: 0.9, beta2: 0.95, epsilon: 1e-8, clip_norm: 1.0 }
-    }
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ScheduleKind {
-    Constant,
-    Linear,
-    #[default]
-    Cosine,
-}
-
-/// The learning rate over the steps: warm-up from 0, then the schedule down to `min_ratio` of the peak.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ScheduleRecipe {
-    pub kind: ScheduleKind,
-    pub warmup_steps: u64,
-    pub min_ratio: f64,
-}
-
-impl Default for ScheduleRecipe {
-    fn default() -> Self {
-        Self { kind: ScheduleKind::Cosine, warmup_steps: 50, min_ratio: 0.1 }
-    }
-}
-
-impl ScheduleRecipe {
-    /// The factor on the peak learning rate at `step` (from 0) of `steps`.
-    pub fn factor(&self, step: u64, steps: u64) -> f64 {
-        if step < self.warmup_steps {
-            return (step + 1) as f64 / self.warmup_steps as f64;
-        }
-        let rest = steps.saturating_sub(self.warmup_steps).max(1);
-        let done = ((step - self.warmup_steps) as f64 / rest as f64).min(1.0);
-        let shape = match self.kind {
-            ScheduleKind::Constant => return 1.0,
-            ScheduleKind::Linear => 1.0 - done,
-            ScheduleKind::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * done).cos()),
-        };
-        self.min_ratio + (1.0 - self.min_ratio) * shape
-    }
-}
-
 /// Evaluation while training and at the end.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EvaluationRecipe {
     /// Validation loss and samples every so many steps; 0: only at the end.
@@ -246,40 +213,42 @@ pub struct EvaluationRecipe {
     pub max_new_tokens: usize,
     /// At most this many items of the test split in the final evaluation; 0: all.
     pub test_items: usize,
+    /// Stop after so many evaluations in a row without a better validation loss; none: train to the last step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_after: Option<u64>,
+    /// By how much the loss must fall to count as better for `stop_after`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub min_delta: f64,
 }
 
 impl Default for EvaluationRecipe {
     fn default() -> Self {
-        Self { every: 100, val_items: 256, samples: 2, max_new_tokens: 128, test_items: 0 }
+        Self {
+            every: 100,
+            val_items: 256,
+            samples: 2,
+            max_new_tokens: 128,
+            test_items: 0,
+            stop_after: None,
+            min_delta: 0.0,
+        }
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CheckpointRecipe {
     /// A checkpoint every so many steps; 0: only at the end.
     pub every: u64,
+    /// Also when so many minutes have passed since the last one; none: by steps alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub minutes: Option<f64>,
     /// How many of the newest to keep, besides the best.
     pub keep: usize,
 }
 
 impl Default for CheckpointRecipe {
     fn default() -> Self {
-        Self { every: 100, keep: 2 }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn schedule_by_hand() {
-        let cosine = ScheduleRecipe { kind: ScheduleKind::Cosine, warmup_steps: 10, min_ratio: 0.1 };
-        for (step, expected) in [(0, 0.1), (9, 1.0), (10, 1.0), (60, 0.55), (110, 0.1), (500, 0.1)] {
-            assert!((cosine.factor(step, 110) - expected).abs() < 1e-12, "{step}");
-        }
-        let linear = ScheduleRecipe { kind: ScheduleKind::Linear, warmup_steps: 0, min_ratio: 0.0 };
-        assert!((linear.factor(25, 100) - 0.75).abs() < 1e-12);
+        Self { every: 100, minutes: None, keep: 2 }
     }
 }

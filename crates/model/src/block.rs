@@ -71,7 +71,8 @@ pub struct Block {
 }
 
 /// What the blocks share in one pass.
-pub(crate) struct Pass {
+#[derive(Debug)]
+pub struct Pass {
     /// Cosines and sines of the rotary angles, each `[rows or 1, 1, seq, head_dim]`; none when positions are learned.
     pub(crate) rotation: Option<(Tensor<4>, Tensor<4>)>,
     /// Added to the scores: 0 where a token may look, far below 0 where not. `[rows or 1, 1, seq, keys]`

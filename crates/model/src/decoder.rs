@@ -5,6 +5,7 @@ use crate::{
     block::{Block, Norm, Pass},
     build::{self, Fresh},
     cache::KvCache,
+    ops,
     positions::{self, MASKED},
 };
 use burn::{
@@ -51,6 +52,11 @@ impl Decoder {
         std::iter::once(&self.embedding).chain(&self.positions).map(|table| table.id).collect()
     }
 
+    /// The output head, when it is a weight of its own.
+    pub fn head_id(&self) -> Option<ParamId> {
+        self.head.as_ref().map(|head| head.id)
+    }
+
     /// Logits for every place.
     ///
     /// # Shapes
@@ -66,10 +72,54 @@ impl Decoder {
     /// # Shapes
     /// `ids` `[batch, seq]` → `[batch, seq, d_model]`
     pub fn hidden(&self, ids: Tensor<2, Int>) -> Tensor<3> {
-        let [_, seq] = ids.dims();
-        let device = ids.device();
-        let places: Vec<i64> = (0..seq as i64).collect();
-        self.run(ids, &places, 1, positions::causal(seq, &device), None)
+        let (x, pass) = self.begin(ids, None);
+        let x = (0..self.blocks.len()).fold(x, |x, layer| self.block(layer, x, &pass));
+        self.finish(x)
+    }
+
+    /// As [`Decoder::hidden`] for rows that hold several segments: positions begin anew in each, and none sees another.
+    /// `segments`: the lengths of each row's segments; what lies behind them is padding.
+    ///
+    /// # Shapes
+    /// `ids` `[batch, seq]` → `[batch, seq, d_model]`
+    pub fn hidden_packed(&self, ids: Tensor<2, Int>, segments: &[Vec<usize>]) -> Tensor<3> {
+        let (x, pass) = self.begin(ids, Some(segments));
+        let x = (0..self.blocks.len()).fold(x, |x, layer| self.block(layer, x, &pass));
+        self.finish(x)
+    }
+
+    /// The first part of [`Decoder::hidden`], for those who run its parts one by one: embedded tokens, and what the blocks
+    /// share. `segments`: as in [`Decoder::hidden_packed`].
+    ///
+    /// # Shapes
+    /// `ids` `[batch, seq]` → `[batch, seq, d_model]`
+    pub fn begin(&self, ids: Tensor<2, Int>, segments: Option<&[Vec<usize>]>) -> (Tensor<3>, Pass) {
+        let ([_, seq], device) = (ids.dims(), ids.device());
+        let (places, rows, mask) = match segments {
+            None => ((0..seq as i64).collect(), 1, positions::causal(seq, &device)),
+            Some(segments) => {
+                let (places, mask) = positions::packed(segments, seq, &device);
+                (places, segments.len(), mask)
+            }
+        };
+        let pass = self.pass(&places, rows, mask, &device);
+        (self.embed(ids, &places, rows), pass)
+    }
+
+    /// A block of it, by number.
+    ///
+    /// # Shapes
+    /// `x` `[batch, seq, d_model]` → the same
+    pub fn block(&self, layer: usize, x: Tensor<3>, pass: &Pass) -> Tensor<3> {
+        self.blocks[layer].forward(x, &self.config, pass, None)
+    }
+
+    /// Its last part, the norm.
+    ///
+    /// # Shapes
+    /// `x` `[batch, seq, d_model]` → the same
+    pub fn finish(&self, x: Tensor<3>) -> Tensor<3> {
+        self.norm.forward(x, &self.config)
     }
 
     /// Logits of the last place, continuing what the cache holds. Rows may be padded on the left (see [`KvCache`]).
@@ -80,42 +130,48 @@ impl Decoder {
         let [rows, new] = ids.dims();
         let (places, mask) = cache.places(new, MASKED);
         let mask = Tensor::from_data(TensorData::new(mask, [rows, 1, new, cache.capacity()]), &ids.device());
-        let hidden = self.run(ids, &places, rows, mask, Some(cache));
+        let pass = self.pass(&places, rows, mask, &ids.device());
+        let mut x = self.embed(ids, &places, rows);
+        for (layer, block) in self.blocks.iter().enumerate() {
+            x = block.forward(x, &self.config, &pass, Some((&mut *cache, layer)));
+        }
         cache.advance(new);
-        let last = hidden.narrow(1, new - 1, 1).reshape([rows, self.config.d_model]);
+        let last = self.finish(x).narrow(1, new - 1, 1).reshape([rows, self.config.d_model]);
         self.logits(last)
     }
 
     /// # Shapes
     /// `hidden` `[n, d_model]` → `[n, vocab]`
     pub fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
+        ops::linear(hidden, self.output(), None)
+    }
+
+    /// The summed cross-entropy, in nats, of the rows of `hidden` that `places` names, each with its target.
+    ///
+    /// # Shapes
+    /// `hidden` `[n, d_model]` → `[1]`
+    pub fn cross_entropy(&self, hidden: Tensor<2>, places: &[i32], targets: &[i32]) -> Tensor<1> {
+        ops::cross_entropy(hidden, self.output(), places, targets)
+    }
+
+    /// The output head, be it the embedding's.
+    ///
+    /// # Shapes
+    /// → `[d_model, vocab]`
+    fn output(&self) -> Tensor<2> {
         match &self.head {
-            Some(head) => hidden.matmul(head.val()),
-            None => hidden.matmul(self.embedding.val().transpose()),
+            Some(head) => head.val(),
+            None => self.embedding.val().transpose(),
         }
     }
 
     /// `places`: each token's position, of `rows` rows or of one that stands for all.
     ///
     /// # Shapes
-    /// `ids` `[batch, seq]`, `places` `[rows·seq]`, `mask` `[rows, 1, seq, keys]` → `[batch, seq, d_model]`
-    fn run(
-        &self,
-        ids: Tensor<2, Int>,
-        places: &[i64],
-        rows: usize,
-        mask: Tensor<4>,
-        mut cache: Option<&mut KvCache>,
-    ) -> Tensor<3> {
-        let (config, device) = (&self.config, ids.device());
-        let rotary = config.design.positions == Positions::Rotary;
-        let rotation = rotary.then(|| positions::rotation(config, places, rows, &device));
-        let pass = Pass { rotation, mask };
-        let mut x = self.embed(ids, places, rows);
-        for (layer, block) in self.blocks.iter().enumerate() {
-            x = block.forward(x, config, &pass, cache.as_deref_mut().map(|c| (c, layer)));
-        }
-        self.norm.forward(x, config)
+    /// `places` `[rows·seq]`, `mask` `[rows, 1, seq, keys]`
+    fn pass(&self, places: &[i64], rows: usize, mask: Tensor<4>, device: &Device) -> Pass {
+        let rotary = self.config.design.positions == Positions::Rotary;
+        Pass { rotation: rotary.then(|| positions::rotation(&self.config, places, rows, device)), mask }
     }
 
     /// # Shapes

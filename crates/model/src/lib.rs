@@ -9,6 +9,8 @@ pub mod decoder;
 pub mod devices;
 #[cfg(not(target_family = "wasm"))]
 pub mod folder;
+#[cfg(not(target_family = "wasm"))]
+pub mod fused;
 pub mod generate;
 #[cfg(not(target_family = "wasm"))]
 pub mod gguf;

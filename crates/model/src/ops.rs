@@ -1,18 +1,36 @@
-//! The decoder's mathematics, each piece a free function of plain tensors, so that one can be swapped for a fused one.
+//! The decoder's mathematics, each piece a free function of plain tensors. On the CPU, natively, most are swapped for the
+//! operations of [`crate::fused`]; those of [`plain`] run on every device.
 
-use burn::tensor::{Tensor, activation};
+#[cfg(not(target_family = "wasm"))]
+use crate::fused;
+use burn::tensor::Tensor;
 use domain::model::Activation;
+
+/// Returns the fused operation's result where the tensor lies within its reach.
+macro_rules! fused {
+    ($tensor:expr, $result:expr) => {
+        #[cfg(not(target_family = "wasm"))]
+        if fused::takes(&$tensor) {
+            return $result;
+        }
+    };
+}
 
 /// x·W + b
 ///
 /// # Shapes
 /// `x` `[n, in]`, `weight` `[in, out]`, `bias` `[out]` → `[n, out]`
 pub(crate) fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
-    let product = x.matmul(weight);
+    let product = product(x, weight);
     match bias {
         Some(bias) => product + bias.unsqueeze(),
         None => product,
     }
+}
+
+fn product(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
+    fused!(x, fused::linear(x, weight));
+    x.matmul(weight)
 }
 
 /// x / √(mean(x²) + ε) · weight, over the last dimension (Zhang & Sennrich 2019).
@@ -20,8 +38,8 @@ pub(crate) fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -
 /// # Shapes
 /// `x` `[.., size]`, `weight` `[size]` → as `x`
 pub(crate) fn rms_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, epsilon: f64) -> Tensor<D> {
-    let scale = x.clone().square().mean_dim(D - 1).add_scalar(epsilon).sqrt().recip();
-    x * scale * weight.unsqueeze()
+    fused!(x, fused::rms_norm(x, weight, epsilon));
+    plain::rms_norm(x, weight, epsilon)
 }
 
 /// (x − mean(x)) / √(var(x) + ε) · weight + bias, over the last dimension (Ba, Kiros & Hinton 2016).
@@ -38,9 +56,8 @@ pub(crate) fn layer_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, bias: 
 /// # Shapes
 /// `x` `[batch, heads, seq, head_dim]`, `cos` and `sin` `[batch or 1, 1, seq, head_dim]` → as `x`
 pub(crate) fn rotate(x: Tensor<4>, cos: Tensor<4>, sin: Tensor<4>) -> Tensor<4> {
-    let half = x.dims()[3] / 2;
-    let turned = Tensor::cat(vec![x.clone().narrow(3, half, half).neg(), x.clone().narrow(3, 0, half)], 3);
-    x * cos + turned * sin
+    fused!(x, fused::rotate(x, cos, sin));
+    plain::rotate(x, cos, sin)
 }
 
 /// softmax(q·kᵀ/√head_dim + mask)·v; each key/value head serves `heads / kv_heads` query heads in a row.
@@ -49,22 +66,13 @@ pub(crate) fn rotate(x: Tensor<4>, cos: Tensor<4>, sin: Tensor<4>) -> Tensor<4> 
 /// `query` `[batch, heads, seq, head_dim]`, `key` and `value` `[batch, kv_heads, keys, head_dim]`,
 /// `mask` `[batch or 1, 1, seq, keys]` → as `query`
 pub(crate) fn attention(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, mask: Tensor<4>) -> Tensor<4> {
-    let [_, heads, _, head_dim] = query.dims();
-    let groups = heads / key.dims()[1];
-    let (key, value) = (repeat(key, groups), repeat(value, groups));
-    let scale = 1.0 / (head_dim as f64).sqrt();
-    let scores = query.mul_scalar(scale).matmul(key.transpose()) + mask;
-    activation::softmax(scores, 3).matmul(value)
-}
-
-/// # Shapes
-/// `[batch, kv_heads, seq, head_dim]` → `[batch, kv_heads·groups, seq, head_dim]`
-fn repeat(x: Tensor<4>, groups: usize) -> Tensor<4> {
-    if groups == 1 {
-        return x;
+    #[cfg(not(target_family = "wasm"))]
+    if fused::takes(&query)
+        && let Some(mixed) = fused::attention(&query, &key, &value, &mask)
+    {
+        return mixed;
     }
-    let [batch, heads, seq, hd] = x.dims();
-    x.unsqueeze_dim::<5>(2).expand([batch, heads, groups, seq, hd]).reshape([batch, heads * groups, seq, hd])
+    plain::attention(query, key, value, mask)
 }
 
 /// activation(gate) ⊙ up (Shazeer 2020); SwiGLU when the activation is SiLU.
@@ -72,24 +80,95 @@ fn repeat(x: Tensor<4>, groups: usize) -> Tensor<4> {
 /// # Shapes
 /// both `[n, d_ff]` → the same
 pub(crate) fn gated(gate: Tensor<2>, up: Tensor<2>, kind: Activation) -> Tensor<2> {
-    activate(gate, kind) * up
+    #[cfg(not(target_family = "wasm"))]
+    if fused::takes(&gate)
+        && let Some(curve) = fused::Curve::of(kind)
+    {
+        return fused::gated(gate, up, curve);
+    }
+    plain::activate(gate, kind) * up
 }
 
 /// # Shapes
 /// `[n, d_ff]` → the same
 pub(crate) fn activate(x: Tensor<2>, kind: Activation) -> Tensor<2> {
-    match kind {
-        Activation::Silu => activation::silu(x),
-        Activation::Gelu => activation::gelu(x),
-        Activation::GeluTanh => gelu_tanh(x),
+    #[cfg(not(target_family = "wasm"))]
+    if fused::takes(&x)
+        && let Some(curve) = fused::Curve::of(kind)
+    {
+        return fused::activate(x, curve);
     }
+    plain::activate(x, kind)
 }
 
-/// x/2 · (1 + tanh(√(2/π)·(x + 0.044715·x³))) (Hendrycks & Gimpel 2016).
-/// The cube by products: a power of a negative number is NaN on some GPUs.
-fn gelu_tanh(x: Tensor<2>) -> Tensor<2> {
-    let root = (2.0 / std::f64::consts::PI).sqrt();
-    let inner = x.clone() * x.clone().square().mul_scalar(0.044_715).add_scalar(1.0);
-    let bent = inner.mul_scalar(root).tanh().add_scalar(1.0);
-    x.mul_scalar(0.5) * bent
+/// Σ of −log softmax(h·head)[target] in nats, over the rows of `hidden` that `places` names, each with its target.
+///
+/// # Shapes
+/// `hidden` `[n, d_model]`, `head` `[d_model, vocab]` → `[1]`
+pub(crate) fn cross_entropy(hidden: Tensor<2>, head: Tensor<2>, places: &[i32], targets: &[i32]) -> Tensor<1> {
+    fused!(hidden, fused::cross_entropy(hidden, head, places, targets));
+    plain::cross_entropy(hidden, head, places, targets)
+}
+
+/// Of Burn's own operations, which every device has.
+pub(crate) mod plain {
+    use super::{Activation, Tensor};
+    use burn::tensor::{Int, TensorData, activation};
+
+    pub(crate) fn rms_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, epsilon: f64) -> Tensor<D> {
+        let scale = x.clone().square().mean_dim(D - 1).add_scalar(epsilon).sqrt().recip();
+        x * scale * weight.unsqueeze()
+    }
+
+    pub(crate) fn rotate(x: Tensor<4>, cos: Tensor<4>, sin: Tensor<4>) -> Tensor<4> {
+        let half = x.dims()[3] / 2;
+        let turned = Tensor::cat(vec![x.clone().narrow(3, half, half).neg(), x.clone().narrow(3, 0, half)], 3);
+        x * cos + turned * sin
+    }
+
+    pub(crate) fn attention(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, mask: Tensor<4>) -> Tensor<4> {
+        let [_, heads, _, head_dim] = query.dims();
+        let groups = heads / key.dims()[1];
+        let (key, value) = (repeat(key, groups), repeat(value, groups));
+        let scale = 1.0 / (head_dim as f64).sqrt();
+        let scores = query.mul_scalar(scale).matmul(key.transpose()) + mask;
+        activation::softmax(scores, 3).matmul(value)
+    }
+
+    /// # Shapes
+    /// `[batch, kv_heads, seq, head_dim]` → `[batch, kv_heads·groups, seq, head_dim]`
+    fn repeat(x: Tensor<4>, groups: usize) -> Tensor<4> {
+        if groups == 1 {
+            return x;
+        }
+        let [batch, heads, seq, hd] = x.dims();
+        x.unsqueeze_dim::<5>(2).expand([batch, heads, groups, seq, hd]).reshape([batch, heads * groups, seq, hd])
+    }
+
+    pub(crate) fn activate(x: Tensor<2>, kind: Activation) -> Tensor<2> {
+        match kind {
+            Activation::Silu => activation::silu(x),
+            Activation::Gelu => activation::gelu(x),
+            Activation::GeluTanh => gelu_tanh(x),
+        }
+    }
+
+    /// x/2 · (1 + tanh(√(2/π)·(x + 0.044715·x³))) (Hendrycks & Gimpel 2016).
+    /// The cube by products: a power of a negative number is NaN on some GPUs.
+    fn gelu_tanh(x: Tensor<2>) -> Tensor<2> {
+        let root = (2.0 / std::f64::consts::PI).sqrt();
+        let inner = x.clone() * x.clone().square().mul_scalar(0.044_715).add_scalar(1.0);
+        let bent = inner.mul_scalar(root).tanh().add_scalar(1.0);
+        x.mul_scalar(0.5) * bent
+    }
+
+    /// Rows that `places` does not name never reach the output head.
+    pub(crate) fn cross_entropy(hidden: Tensor<2>, head: Tensor<2>, places: &[i32], targets: &[i32]) -> Tensor<1> {
+        let device = hidden.device();
+        let ints =
+            |values: &[i32]| Tensor::<1, Int>::from_data(TensorData::new(values.to_vec(), [values.len()]), &device);
+        let logits = hidden.select(0, ints(places)).matmul(head);
+        let chosen = activation::log_softmax(logits, 1).gather(1, ints(targets).reshape([targets.len(), 1]));
+        chosen.sum().neg()
+    }
 }

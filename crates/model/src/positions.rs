@@ -55,3 +55,50 @@ pub(crate) fn causal(seq: usize, device: &Device) -> Tensor<4> {
     }
     Tensor::from_data(TensorData::new(mask, [1, 1, seq, seq]), device)
 }
+
+/// Several segments in each row, as packing lays them: each token's position in its segment, and a mask that lets it look at
+/// its own segment alone, at itself and what precedes it there. What lies behind a row's segments is a segment of its own.
+///
+/// # Shapes
+/// `segments`: the lengths of each row's segments → positions `[rows·seq]`, mask `[rows, 1, seq, seq]`
+pub(crate) fn packed(segments: &[Vec<usize>], seq: usize, device: &Device) -> (Vec<i64>, Tensor<4>) {
+    let rows = segments.len();
+    let (mut places, mut mask) = (Vec::with_capacity(rows * seq), vec![MASKED; rows * seq * seq]);
+    for (row, lengths) in segments.iter().enumerate() {
+        let padding = seq.saturating_sub(lengths.iter().sum());
+        let mut start = 0;
+        for length in lengths.iter().copied().chain([padding]) {
+            for place in start..start + length {
+                places.push((place - start) as i64);
+                let line = (row * seq + place) * seq;
+                mask[line + start..=line + place].fill(0.0);
+            }
+            start += length;
+        }
+    }
+    (places, Tensor::from_data(TensorData::new(mask, [rows, 1, seq, seq]), device))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn segments_begin_anew_and_see_only_themselves() {
+        let (places, mask) = packed(&[vec![2, 1], vec![4]], 4, &Device::flex());
+        assert_eq!(places, [0, 1, 0, 0, 0, 1, 2, 3]);
+        let seen: Vec<u8> = mask.to_data().iter::<f32>().map(|v| u8::from(v == 0.0)).collect();
+        #[rustfmt::skip]
+        let expected = [
+            1, 0, 0, 0,
+            1, 1, 0, 0,
+            0, 0, 1, 0,
+            0, 0, 0, 1,
+            1, 0, 0, 0,
+            1, 1, 0, 0,
+            1, 1, 1, 0,
+            1, 1, 1, 1,
+        ];
+        assert_eq!(seen, expected);
+    }
+}

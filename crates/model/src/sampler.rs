@@ -32,10 +32,25 @@ impl Sampler {
     pub fn choose(&mut self, logits: &[f32]) -> Choice {
         let probabilities = softmax(logits, 1.0);
         let mut order: Vec<u32> = (0..logits.len() as u32).collect();
-        // Stable for equal logits: by id. NaN counts as the smallest.
         let key = |i: u32| logits[i as usize];
-        order.sort_by(|&a, &b| key(b).partial_cmp(&key(a)).unwrap_or_else(|| key(a).is_nan().cmp(&key(b).is_nan())));
-        let token = if self.settings.temperature <= 0.0 { order[0] } else { self.draw(logits, &order) };
+        // Equal logits by id. NaN counts as the smallest.
+        let by_size = |&a: &u32, &b: &u32| {
+            let sizes = key(b).partial_cmp(&key(a)).unwrap_or_else(|| key(a).is_nan().cmp(&key(b).is_nan()));
+            sizes.then(a.cmp(&b))
+        };
+        // Sorting a large vocabulary takes long; what is not looked at stays unsorted.
+        let greedy = self.settings.temperature <= 0.0;
+        let looked_at = match self.settings.top_k as usize {
+            _ if greedy => RIVALS,
+            0 => order.len(),
+            most => most.max(RIVALS),
+        };
+        if looked_at < order.len() {
+            order.select_nth_unstable_by(looked_at, by_size);
+            order.truncate(looked_at);
+        }
+        order.sort_unstable_by(by_size);
+        let token = if greedy { order[0] } else { self.draw(logits, &order) };
         let rivals = order.iter().take(RIVALS).map(|&id| (id, probabilities[id as usize])).collect();
         Choice { token, probability: probabilities[token as usize], rivals }
     }

@@ -17,8 +17,10 @@ use std::{
 };
 use storage::{StorageError, StoredDataset, TraceQuery};
 
-/// Traces read from storage at once.
+/// Prompts read from storage at once.
 const PART: u32 = 1_000;
+/// Whole traces read from storage at once: one can have 20 MB.
+const WHOLE: usize = 32;
 /// Bins of the length histogram.
 const BINS: usize = 16;
 
@@ -149,7 +151,7 @@ impl Service {
             .filter(|(_, keys)| keys.len() > 1)
             .flat_map(|(group, keys)| keys.iter().map(move |key| (group, *key)))
             .collect();
-        for part in doubles.chunks(PART as usize) {
+        for part in doubles.chunks(WHOLE) {
             let keys: Vec<i64> = part.iter().map(|(_, key)| *key).collect();
             let contents = self.store().trace_contents(&keys).await.map_err(internal)?;
             for ((group, key), content) in part.iter().zip(contents) {
@@ -165,7 +167,7 @@ impl Service {
 
     async fn write_split(&self, keys: &[i64], writing: &mut Writing) -> Result<String, ApiError> {
         let mut object = self.store().objects().writer().map_err(internal)?;
-        for part in keys.chunks(PART as usize) {
+        for part in keys.chunks(WHOLE) {
             for content in self.store().trace_contents(part).await.map_err(internal)? {
                 let trace: NewTrace = serde_json::from_str(&content).map_err(|e| ApiError::internal(e.to_string()))?;
                 let line = serde_json::to_string(&trace).map_err(|e| ApiError::internal(e.to_string()))? + "\n";

@@ -14,6 +14,7 @@ use std::{
     io::BufRead,
 };
 use storage::StoredDataset;
+use text::layout;
 
 /// Lines of the train split read for its alphabet: enough to meet nearly every character.
 const LINES: usize = 2_000;
@@ -51,7 +52,9 @@ impl Service {
         let mut complain = |path: &str, message: String| errors.push(FieldError { path: path.to_owned(), message });
         let (kind, asked) = recipe.tokenizer.as_ref().map_or((None, None), |t| (Some(t.kind), t.vocab));
         let vocab = match kind {
-            Some(TokenizerKind::Char) => text::tokenizer::SPECIAL.len() + dataset.map_or(96, |d| self.alphabet(d)),
+            Some(TokenizerKind::Char) => {
+                text::tokenizer::SPECIAL.len() + dataset.map_or(96, |d| self.alphabet(d, &recipe))
+            }
             Some(TokenizerKind::Bpe) | None => asked.unwrap_or(text::tokenizer::BPE_VOCAB),
         };
         let mut sequence = recipe.model.context();
@@ -66,9 +69,12 @@ impl Service {
                 );
             }
             // A character tokenizer's lengths are known before training; `<bos>` stands for the stop token not read.
-            let longest = stats.max_characters as usize + 1;
-            // Other tokenizers need fewer tokens than characters; a base model's chat template adds some.
-            sequence = sequence.min(if base.is_some() { longest + TEMPLATE } else { longest });
+            let before = layout::instructed(recipe.data.system.as_deref(), "").chars().count();
+            let longest = stats.max_characters as usize + 1 + before;
+            if !recipe.data.packing {
+                // Other tokenizers need fewer tokens than characters; a base model's chat template adds some.
+                sequence = sequence.min(if base.is_some() { longest + TEMPLATE } else { longest });
+            }
             if kind == Some(TokenizerKind::Char)
                 && recipe.data.long_traces == LongTraces::Refuse
                 && longest > recipe.model.context()
@@ -88,8 +94,9 @@ impl Service {
             (None, None) => return Err(ApiError::internal("a recipe without a shape has no base model")),
         };
         let lora = recipe.lora.as_ref().filter(|_| recipe.method == Method::Lora);
-        let estimate = estimate::with_lora(&model, &recipe.train, sequence, lora);
-        if let Some(available) = machine::memory_available()
+        let available = machine::memory_available();
+        let estimate = estimate::training(&model, &recipe.train, lora, sequence, available);
+        if let Some(available) = available
             && estimate.total_bytes > available
         {
             let gb = |bytes: u64| bytes as f64 / 1e9;
@@ -121,13 +128,13 @@ impl Service {
     }
 
     /// Different characters of the train split's first traces.
-    fn alphabet(&self, dataset: &StoredDataset) -> usize {
+    fn alphabet(&self, dataset: &StoredDataset, recipe: &Recipe) -> usize {
         let path = self.store().objects().path(&dataset.train);
         let Ok(file) = std::fs::File::open(path) else { return 96 };
-        let mut seen = BTreeSet::new();
+        let mut seen: BTreeSet<char> = recipe.data.system.iter().flat_map(|system| system.chars()).collect();
         for line in std::io::BufReader::new(file).lines().take(LINES).map_while(Result::ok) {
             if let Ok(trace) = serde_json::from_str(&line) {
-                seen.extend(text::layout::full_text(&trace).chars());
+                seen.extend(layout::full_text(&trace).chars());
             }
         }
         seen.len()

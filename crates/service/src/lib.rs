@@ -5,6 +5,7 @@ mod build;
 mod check;
 mod control;
 mod datasets;
+pub mod dialect;
 mod errors;
 mod evaluations;
 mod home;

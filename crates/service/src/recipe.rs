@@ -1,12 +1,13 @@
 //! Reads recipes: YAML to `domain::Recipe`, with every error beside its key; the shipped ones; their canonical form and hash.
 
 mod finetune;
+mod kinds;
 
 use domain::{
     Recipe,
     api::{FieldError, ShippedRecipe},
     finetune::{LoraRecipe, ModelSource},
-    recipe,
+    recipe::{self, MicroBatch},
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -45,6 +46,10 @@ pub fn parse(yaml: &str, overrides: &BTreeMap<String, String>) -> Result<Recipe,
     let Value::Object(mut tree) = tree else {
         return Err(error("recipe", "expected keys such as name, model, tokenizer and train".into()));
     };
+    if tree.contains_key("training") {
+        let message = "this is a configuration of tunix-rt: `anneal recipes convert FILE` makes a recipe of it";
+        return Err(error("recipe", message.into()));
+    }
     let mut errors = Vec::new();
     for (path, text) in overrides {
         if let Err(message) = set(&mut tree, path, text) {
@@ -69,7 +74,7 @@ pub fn parse(yaml: &str, overrides: &BTreeMap<String, String>) -> Result<Recipe,
     if errors.is_empty() { Ok(recipe) } else { Err(errors) }
 }
 
-/// The recipe as YAML, every default written out.
+/// The recipe as YAML, every default written out but those of keys younger than the first recipes.
 pub fn to_yaml(recipe: &Recipe) -> String {
     serde_saphyr::to_string(recipe).unwrap_or_default()
 }
@@ -81,7 +86,7 @@ pub fn hash(recipe: &Recipe) -> String {
 }
 
 /// NaN and infinity, which JSON lacks, come out as texts, to be complained about beside their keys.
-fn value(yaml: &str) -> Result<Value, serde_saphyr::Error> {
+pub(crate) fn value(yaml: &str) -> Result<Value, serde_saphyr::Error> {
     let policy = serde_saphyr::options::NonFiniteFloatPolicy::AsString;
     serde_saphyr::from_str_with_options(yaml, serde_saphyr::options! { non_finite_float_policy: policy })
 }
@@ -105,8 +110,8 @@ fn set(tree: &mut Map<String, Value>, path: &str, text: &str) -> Result<(), Stri
         place.remove(key);
         return Ok(());
     }
-    // A name stays a text, even one like 42.
-    let value = if matches!(path, "name" | "model.base") {
+    // A name stays a text, even one like 42; so does an instruction.
+    let value = if ["name", "data.system", "model.base"].contains(&path) {
         Value::String(text.to_owned())
     } else {
         value(text).map_err(|e| format!("{text:?} is not a value: {}", first_line(&e)))?
@@ -168,12 +173,13 @@ fn plain(message: &str) -> String {
     match wanted {
         "f64" => format!("must be a number, not {found}"),
         "u64" | "usize" => format!("must be a whole number from 0 on, not {found}"),
+        domain::micro_batch::EXPECTED => format!("must be {wanted}, not {found}"),
         _ => message.to_owned(),
     }
 }
 
 /// The known key nearest to `key`; short forms such as `lr` by their initials.
-fn nearest<'a>(key: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(key: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let initials = |name: &str| name.split('_').filter_map(|w| w.chars().next()).collect::<String>();
     let rate = |name: &str| if initials(name) == key { 1.0 } else { strsim::jaro_winkler(key, name) };
     known.map(|name| (rate(name), name)).filter(|(r, _)| *r > 0.7).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, n)| n)
@@ -188,7 +194,7 @@ fn rules(recipe: &Recipe) -> Vec<FieldError> {
         }
     };
     finetune::rules(recipe, &mut rule);
-    let Recipe { name, model, train, optimizer, schedule, evaluation, checkpoint, .. } = recipe;
+    let Recipe { name, model, data, train, optimizer, schedule, evaluation, checkpoint, .. } = recipe;
     rule("name", (1..=200).contains(&name.chars().count()), "must have 1 to 200 characters");
     if let Some(model) = model.shape() {
         rule("model.d_model", (8..=16_384).contains(&model.d_model), "must lie between 8 and 16384");
@@ -208,9 +214,31 @@ fn rules(recipe: &Recipe) -> Vec<FieldError> {
         }
         rule("model.d_ff", model.d_ff.is_none_or(|f| (1..=65_536).contains(&f)), "must lie between 1 and 65536");
     }
+    let said = data.system.as_ref().is_none_or(|system| (1..=10_000).contains(&system.chars().count()));
+    rule("data.system", said, "must have 1 to 10000 characters, or be left out");
     rule("train.steps", (1..=100_000_000).contains(&train.steps), "must lie between 1 and 100000000");
-    rule("train.batch", (1..=65_536).contains(&train.batch), "must lie between 1 and 65536");
     rule("train.accumulate", (1..=65_536).contains(&train.accumulate), "must lie between 1 and 65536");
+    rule(
+        "train.batch_total",
+        train.batch_total.is_none_or(|t| (1..=65_536).contains(&t)),
+        "must lie between 1 and 65536",
+    );
+    rule(
+        "train.accumulate",
+        train.batch_total.is_none() || train.accumulate == 1,
+        "follows from train.batch_total: leave one of them out",
+    );
+    match train.batch {
+        MicroBatch::Of(batch) => {
+            rule("train.batch", (1..=65_536).contains(&batch), "must lie between 1 and 65536");
+            let whole = train.batch_total.is_none_or(|total| total.is_multiple_of(batch.max(1)));
+            rule("train.batch_total", whole, "must be a multiple of train.batch");
+        }
+        MicroBatch::Auto => {
+            let said = train.batch_total.is_some() && train.accumulate == 1;
+            rule("train.batch_total", said, "is missing: train.batch: auto needs the sequences of an optimizer step");
+        }
+    }
     rule("train.max_minutes", train.max_minutes.is_none_or(|m| m.is_finite() && m > 0.0), "must be a number above 0");
     let positive = |v: f64| v.is_finite() && v > 0.0;
     rule(
@@ -234,6 +262,7 @@ fn rules(recipe: &Recipe) -> Vec<FieldError> {
     rule("evaluation.max_new_tokens", evaluation.max_new_tokens <= model.context(), "must not exceed model.context");
     rule("evaluation.samples", evaluation.samples <= 64, "must be at most 64");
     rule("checkpoint.keep", checkpoint.keep > 0, "must be at least 1");
+    kinds::rules(recipe, &mut rule);
     errors
 }
 
@@ -279,6 +308,13 @@ mod tests {
                 "model.kv_heads: must divide model.heads; model.heads: must divide model.d_model, or set model.head_dim",
             ),
             ("train.steps", "", "train.steps: is missing"),
+            ("train.batch", "many", "train.batch: must be a whole number from 1 on, or auto, not string \"many\""),
+            (
+                "train.batch",
+                "auto",
+                "train.batch_total: is missing: train.batch: auto needs the sequences of an optimizer step",
+            ),
+            ("train.batch_total", "20", "train.batch_total: must be a multiple of train.batch"),
         ] {
             assert_eq!(errors(smoke, &[(key, value)]), expected);
         }

@@ -127,7 +127,7 @@ impl Live {
     async fn apply(&mut self, tx: &mut SqliteConnection, event: &TrainEvent, at: Micros) -> Result<()> {
         match event {
             TrainEvent::Step { .. } => {}
-            TrainEvent::Started { device, parameters, vocab, steps, resumed_from, .. } => {
+            TrainEvent::Started { device, parameters, vocab, steps, resumed_from, estimate, .. } => {
                 let from = resumed_from.unwrap_or(0);
                 if points::truncate(tx, self.key, from).await? || self.step > from {
                     self.recompute(tx, from).await?;
@@ -145,6 +145,15 @@ impl Live {
                     .bind(resumed_from.map(|s| s as i64))
                     .execute(&mut *tx)
                     .await?;
+                // What was measured goes before what was reckoned when the run was created.
+                if let Some(estimate) = estimate {
+                    let json = serde_json::to_string(estimate).map_err(StorageError::unreadable("estimate"))?;
+                    sqlx::query("UPDATE runs SET estimate = $2 WHERE key = $1")
+                        .bind(self.key)
+                        .bind(json)
+                        .execute(&mut *tx)
+                        .await?;
+                }
                 self.change(tx, RunChange::Start, None, at).await?;
             }
             TrainEvent::Validation { step, loss } => {

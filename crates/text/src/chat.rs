@@ -3,9 +3,13 @@
 //! date.
 
 use crate::pycompat;
-use minijinja::{Environment, Error, ErrorKind, syntax::SyntaxConfig, value::Value};
+use minijinja::{
+    Environment, Error, ErrorKind, State,
+    syntax::SyntaxConfig,
+    value::{Kwargs, Value},
+};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
 /// Why a template cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -36,9 +40,17 @@ pub struct Template {
     environment: Environment<'static>,
     /// `bos_token`, `eos_token` and so on.
     specials: BTreeMap<String, String>,
+    /// Whether the template says itself which words are the assistant's.
+    tagged: bool,
 }
 
+/// A text and the bytes of it that are trained.
+pub type Tagged = (String, Vec<Range<usize>>);
+
 const NAME: &str = "chat";
+/// What `{% generation %}` calls, and the variable that asks it for marks around what it renders.
+const GENERATION: &str = "__generation";
+const MARKS: &str = "__marks";
 
 impl Template {
     /// `specials`: names such as `bos_token` and the tokens they stand for.
@@ -52,12 +64,41 @@ impl Template {
             Err(Error::new(ErrorKind::InvalidOperation, message))
         });
         environment.add_filter("tojson", pycompat::to_json);
-        environment.add_template_owned(NAME, without_generation_tags(source)).map_err(broken)?;
-        Ok(Self { environment, specials })
+        environment.add_function(GENERATION, generation);
+        let (source, tagged) = generation_as_calls(source);
+        environment.add_template_owned(NAME, source).map_err(broken)?;
+        Ok(Self { environment, specials, tagged })
     }
 
     /// The conversation as text; `answer`: with the beginning of the assistant's next turn.
     pub fn render(&self, messages: &[Message], answer: bool) -> Result<String, TemplateError> {
+        self.rendered(messages, answer, "")
+    }
+
+    /// The conversation as text, and the bytes of it that the template puts between `{% generation %}` and
+    /// `{% endgeneration %}`; none when it has no such tags.
+    pub fn render_generations(&self, messages: &[Message]) -> Result<Option<Tagged>, TemplateError> {
+        if !self.tagged {
+            return Ok(None);
+        }
+        // Code points that are not characters; none that stands in a message can be a mark.
+        let used = |c: &char| messages.iter().any(|m| m.content.contains(*c));
+        let marks: String = ('\u{fdd0}'..='\u{fdef}').filter(|c| !used(c)).take(2).collect();
+        let marked = self.rendered(messages, false, &marks)?;
+        let (mut text, mut spans, mut start) = (String::with_capacity(marked.len()), Vec::new(), 0);
+        for piece in marked.split_inclusive(|c| marks.contains(c)) {
+            let plain = piece.trim_end_matches(|c| marks.contains(c));
+            text.push_str(plain);
+            match marks.chars().position(|mark| piece.ends_with(mark)) {
+                Some(0) => start = text.len(),
+                Some(_) => spans.push(start..text.len()),
+                None => {}
+            }
+        }
+        Ok(Some((text, spans)))
+    }
+
+    fn rendered(&self, messages: &[Message], answer: bool, marks: &str) -> Result<String, TemplateError> {
         let refused = |e: Error| TemplateError::Refused(told(&e));
         let turn = |m: &Message| Value::from_pairs([("role", m.role.as_str()), ("content", m.content.as_str())]);
         let specials = self.specials.iter().map(|(name, token)| (name.as_str(), Value::from(token.as_str())));
@@ -66,6 +107,7 @@ impl Template {
             ("add_generation_prompt", Value::from(answer)),
             ("tools", Value::from(())),
             ("documents", Value::from(())),
+            (MARKS, Value::from(marks)),
         ];
         let template = self.environment.get_template(NAME).map_err(refused)?;
         template.render(Value::from_pairs(specials.chain(others))).map_err(refused)
@@ -77,23 +119,36 @@ fn told(error: &Error) -> String {
     error.line().map_or_else(|| detail.clone(), |line| format!("{detail} (line {line})"))
 }
 
-/// `{% generation %}` marks the assistant's words for training; here it is a block that is always rendered.
-fn without_generation_tags(source: &str) -> String {
+/// `{% generation %}` marks the assistant's words for training. As in `transformers` it is a call block, so that what is set
+/// inside stays inside. Returns the source for minijinja and whether there are such tags.
+fn generation_as_calls(source: &str) -> (String, bool) {
     let mut text = String::with_capacity(source.len());
-    let mut rest = source;
+    let (mut rest, mut tagged) = (source, false);
     while let Some(start) = rest.find("{%") {
         let Some(length) = rest[start..].find("%}") else { break };
         let tag = &rest[start..start + length];
         let word = tag[2..].trim_matches(|c: char| c.is_whitespace() || matches!(c, '-' | '+'));
         text.push_str(&rest[..start]);
         text.push_str(&match word {
-            "generation" => tag.replacen(word, "if true", 1),
-            "endgeneration" => tag.replacen(word, "endif", 1),
+            "generation" => tag.replacen(word, &format!("call {GENERATION}()"), 1),
+            "endgeneration" => tag.replacen(word, "endcall", 1),
             _ => tag.to_owned(),
         });
+        tagged |= word == "generation";
         rest = &rest[start + length..];
     }
-    text + rest
+    (text + rest, tagged)
+}
+
+/// What stands in the block, between the two marks when they are asked for.
+fn generation(state: &mut State<'_, '_>, options: Kwargs) -> Result<Value, Error> {
+    let caller: Value = options.get("caller")?;
+    let inner = caller.call(state, &[])?;
+    let marks = state.lookup(MARKS);
+    let marks = marks.as_ref().and_then(Value::as_str).unwrap_or_default();
+    let mut marks = marks.chars().map(String::from);
+    let (before, after) = (marks.next().unwrap_or_default(), marks.next().unwrap_or_default());
+    Ok(Value::from(format!("{before}{inner}{after}")))
 }
 
 #[cfg(test)]
@@ -122,6 +177,7 @@ mod tests {
             ("{{ bos_token }}{{ eos_token }}{{ messages[-1].content | length }}", "<s>10"),
             ("{% if tools is not none %}t{% else %}none{% endif %}", "none"),
             ("{% generation %}x{%- endgeneration -%} y", "xy"),
+            ("{% set a = 1 %}{% generation %}{% set a = 2 %}x{% endgeneration %}{{ a }}", "x1"),
             ("{{ messages | tojson }}", r#"[{"content": "Hello <b>&", "role": "user"}]"#),
             ("{{ ' a '.strip() + 'b'.upper() + 'a,b'.split(',')[1] + 'xa'.lstrip('x') }}", "aBba"),
             ("{{ 'abc'.startswith('ab') }}{{ 'abc'.endswith('b') }}{{ 'é'|tojson }}", "TrueFalse\"é\""),

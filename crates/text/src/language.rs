@@ -3,6 +3,7 @@
 
 use crate::{
     chat::Message,
+    conversation,
     layout::{self, Encoded},
     pretrained::{Files, Pretrained, PretrainedError},
     tokenizer::{Tokenizer, TokenizerError},
@@ -68,19 +69,22 @@ impl Language {
         }
     }
 
-    /// The tokens generation starts from.
-    pub fn encode_prompt(&self, prompt: &str) -> Result<Vec<u32>, PretrainedError> {
+    /// The tokens generation starts from. `system`: an instruction before the prompt.
+    pub fn encode_prompt(&self, system: Option<&str>, prompt: &str) -> Result<Vec<u32>, PretrainedError> {
         match self {
-            Self::Own(tokenizer) => Ok(layout::encode_prompt(tokenizer, prompt)?),
-            Self::Base(base) => base.prompt(prompt),
+            Self::Own(tokenizer) => Ok(layout::encode_prompt(tokenizer, &layout::instructed(system, prompt))?),
+            Self::Base(base) => base.prompt(system, prompt),
         }
     }
 
     /// The tokens of a trace; trained are the answer's and the stop token alone.
-    pub fn encode_trace(&self, trace: &NewTrace) -> Result<Encoded, PretrainedError> {
+    pub fn encode_trace(&self, system: Option<&str>, trace: &NewTrace) -> Result<Encoded, PretrainedError> {
         match self {
-            Self::Own(tokenizer) => Ok(layout::encode_trace(tokenizer, trace)?),
-            Self::Base(base) => base.trace(trace),
+            Self::Own(tokenizer) => {
+                let prompt = layout::instructed(system, &trace.prompt).into_owned();
+                Ok(layout::encode_trace(tokenizer, &NewTrace { prompt, ..trace.clone() })?)
+            }
+            Self::Base(base) => base.trace(system, trace),
         }
     }
 
@@ -122,18 +126,22 @@ impl BaseLanguage {
         Ok(encoding.get_ids().to_vec())
     }
 
-    fn prompt(&self, prompt: &str) -> Result<Vec<u32>, PretrainedError> {
+    fn prompt(&self, system: Option<&str>, prompt: &str) -> Result<Vec<u32>, PretrainedError> {
         if self.pretrained.has_template() {
-            return self.pretrained.chat(&[Message::new("user", prompt)]);
+            let user = [Message::new("user", prompt)];
+            return match system {
+                Some(system) => self.pretrained.chat(&conversation::with_system(&self.pretrained, system, &user)),
+                None => self.pretrained.chat(&user),
+            };
         }
         let mut ids: Vec<u32> = self.bos.into_iter().collect();
-        ids.extend(self.text(&layout::prompt_text(prompt))?);
+        ids.extend(self.text(&layout::prompt_text(&layout::instructed(system, prompt)))?);
         Ok(ids)
     }
 
     /// Prompt and answer are encoded apart, so that the prompt's tokens are those that prime generation.
-    fn trace(&self, trace: &NewTrace) -> Result<Encoded, PretrainedError> {
-        let mut ids = self.prompt(&trace.prompt)?;
+    fn trace(&self, system: Option<&str>, trace: &NewTrace) -> Result<Encoded, PretrainedError> {
+        let mut ids = self.prompt(system, &trace.prompt)?;
         let mut mask = vec![false; ids.len()];
         ids.extend(self.text(&layout::response_text(trace))?);
         ids.push(self.stops[0]);
@@ -174,7 +182,7 @@ mod tests {
     }
 
     fn json() -> String {
-        let texts = ["user assistant 1 + 2 Answer: 3=\n<eos>What is 6 times 7?".to_owned()];
+        let texts = ["system user assistant 1 + 2 Answer: 3=\n<eos>What is 6 times 7?".to_owned()];
         tokenizer::train(TokenizerKind::Char, None, texts).unwrap().to_json().unwrap()
     }
 
@@ -185,11 +193,14 @@ mod tests {
         // The configs name another stop token: the template's own is trained, both end an answer.
         let language = Language::of_export(files, None, &[3]).unwrap();
         assert_eq!(language.stops(), [2, 3]);
-        let primed = language.encode_prompt("1 + 2").unwrap();
-        let row = language.encode_trace(&trace()).unwrap();
+        let primed = language.encode_prompt(None, "1 + 2").unwrap();
+        let row = language.encode_trace(None, &trace()).unwrap();
         assert_eq!(row.ids[..primed.len()], primed);
         assert_eq!(row.mask, [vec![false; primed.len()], vec![true; row.ids.len() - primed.len()]].concat());
         assert_eq!(language.decode(&primed).unwrap(), "user\n1 + 2\nassistant\n");
+        let told = language.encode_prompt(Some("What"), "1 + 2").unwrap();
+        assert_eq!(language.decode(&told).unwrap(), "system\nWhat\nuser\n1 + 2\nassistant\n");
+        assert_eq!(language.encode_trace(Some("What"), &trace()).unwrap().ids[..told.len()], told);
         let trained = &row.ids[primed.len()..];
         assert_eq!(language.decode(trained).unwrap(), "1+2=3\nAnswer: 3 <eos>");
         assert_eq!(trained.iter().filter(|id| **id == 2).count(), 1, "the data's own <eos> is text");
@@ -202,8 +213,10 @@ mod tests {
         let own = Language::of_export(files, Some(1), &[2]).unwrap();
         assert!(matches!(own, Language::Own(_)));
         let base = Language::base(files, Some(1), &[2]).unwrap();
-        assert_eq!(base.encode_trace(&trace()).unwrap(), own.encode_trace(&trace()).unwrap());
-        assert_eq!(base.encode_prompt("1").unwrap(), own.encode_prompt("1").unwrap());
+        for system in [None, Some("user")] {
+            assert_eq!(base.encode_trace(system, &trace()).unwrap(), own.encode_trace(system, &trace()).unwrap());
+            assert_eq!(base.encode_prompt(system, "1").unwrap(), own.encode_prompt(system, "1").unwrap());
+        }
         assert_eq!(base.stops(), own.stops());
         let nameless = Language::base(files, None, &[]).unwrap_err().to_string();
         assert_eq!(nameless, "the tokenizer lacks the special token eos_token");

@@ -4,9 +4,15 @@
 
 use crate::tokenizer::{Tokenizer, TokenizerError};
 use domain::NewTrace;
+use std::borrow::Cow;
 
 /// What stands before the final answer; the extractor looks for it.
 pub const ANSWER: &str = "Answer: ";
+
+/// A prompt with the recipe's system instruction in front, a blank line between them, as Gemma's layout has it.
+pub fn instructed<'a>(system: Option<&str>, prompt: &'a str) -> Cow<'a, str> {
+    system.map_or(Cow::Borrowed(prompt), |system| Cow::Owned(format!("{system}\n\n{prompt}")))
+}
 
 /// The part the model is given.
 pub fn prompt_text(prompt: &str) -> String {
@@ -30,10 +36,10 @@ pub fn full_text(trace: &NewTrace) -> String {
     prompt_text(&trace.prompt) + &response_text(trace)
 }
 
-/// A trace in tokens.
+/// A row to train on: a trace or a conversation in tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Encoded {
-    /// Begins with `<bos>`, ends with `<eos>`.
+    /// Those of a trace begin with `<bos>` and end with `<eos>`.
     pub ids: Vec<u32>,
     /// Whether predicting the token at this place is trained.
     pub mask: Vec<bool>,
@@ -72,6 +78,7 @@ mod tests {
             steps: vec![step(0, "1+2=3")],
             meta: None,
         };
+        assert_eq!((instructed(None, "a"), instructed(Some("Think."), "a")), ("a".into(), "Think.\n\na".into()));
         assert_eq!(full_text(&trace), "1 + 2 =\n1+2=3\nAnswer: 3");
         let tokenizer = crate::tokenizer::train(TokenizerKind::Char, None, [full_text(&trace)]).unwrap();
         let encoded = encode_trace(&tokenizer, &trace).unwrap();

@@ -2,6 +2,7 @@
 //! and its loss mask, finding the answer, judging it. One code for all of them is what makes their figures agree.
 
 pub mod chat;
+pub mod conversation;
 pub mod extract;
 pub mod language;
 pub mod layout;

@@ -3,6 +3,7 @@
 
 use crate::{
     chat::{Message, Template, TemplateError},
+    conversation,
     tokenizer::TokenizerError,
 };
 use serde_json::Value;
@@ -38,7 +39,12 @@ pub struct Pretrained {
     inner: Inner,
     specials: BTreeMap<String, String>,
     template: Option<Template>,
+    /// Lays out conversations for a model that has no template.
+    plain: Template,
 }
+
+/// Ids, and for each the bytes of the text that it stands for.
+type Placed = (Vec<u32>, Vec<(usize, usize)>);
 
 /// The names under which templates know special tokens.
 const SPECIALS: [&str; 7] =
@@ -60,13 +66,32 @@ impl Pretrained {
         }
         let source = files.chat_template.map(str::to_owned).or_else(|| template(&config["chat_template"]));
         let template = source.map(|source| Template::new(&source, specials.clone())).transpose()?;
-        Ok(Self { inner, specials, template })
+        let plain = Template::new(conversation::DEFAULT_TEMPLATE, specials.clone())?;
+        Ok(Self { inner, specials, template, plain })
     }
 
     /// Ids of `text`; special tokens in it are taken as such, none are added.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
         let encoding = self.inner.encode_fast(text, false).map_err(|e| TokenizerError::Encode(e.to_string()))?;
         Ok(encoding.get_ids().to_vec())
+    }
+
+    /// As [`Pretrained::encode`], each id with the bytes of `text` that it stands for.
+    pub(crate) fn encode_with_places(&self, text: &str) -> Result<Placed, TokenizerError> {
+        let encoding = self.inner.encode(text, false).map_err(|e| TokenizerError::Encode(e.to_string()))?;
+        Ok((encoding.get_ids().to_vec(), encoding.get_offsets().to_vec()))
+    }
+
+    /// The longest token of its own (added to the vocabulary, such as `<|im_end|>`) that `text` begins with.
+    pub(crate) fn added_token_at_start(&self, text: &str) -> Option<String> {
+        let tokens = self.inner.get_added_tokens_decoder();
+        let found = tokens.into_values().map(|token| token.content).filter(|token| text.starts_with(token.as_str()));
+        found.max_by_key(String::len)
+    }
+
+    /// The template that lays out conversations: the model's own, else [`conversation::DEFAULT_TEMPLATE`].
+    pub(crate) fn layout(&self) -> &Template {
+        self.template.as_ref().unwrap_or(&self.plain)
     }
 
     /// The text of `ids`, special tokens left out.

@@ -1,11 +1,13 @@
 //! Which rows a step trains on. The order is a pure function of seed and epoch, so that resuming needs only the step.
 
+use crate::packing;
 use model::random::Random;
 use text::layout::Encoded;
 
-/// A micro-batch on the host, padded on the right to its longest row.
+/// A micro-batch on the host, padded on the right to its longest sequence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Batch {
+    /// Sequences.
     pub(crate) rows: usize,
     pub(crate) length: usize,
     /// Inputs, `rows · length`.
@@ -15,37 +17,53 @@ pub(crate) struct Batch {
     pub(crate) targets: Vec<i32>,
     /// Tokens read, padding not counted.
     pub(crate) tokens: u64,
+    /// The lengths of the segments in each sequence; none when every sequence is one row: then plain causal attention does.
+    pub(crate) segments: Option<Vec<Vec<usize>>>,
 }
 
 /// Inputs are all tokens but the last; the target of a place is the next token.
 pub(crate) fn batch<'a>(rows: impl IntoIterator<Item = &'a Encoded>) -> Batch {
-    let rows: Vec<&Encoded> = rows.into_iter().collect();
-    let length = rows.iter().map(|r| r.ids.len() - 1).max().unwrap_or(0);
+    laid_out(&rows.into_iter().map(|row| vec![row]).collect::<Vec<_>>())
+}
+
+/// The micro-batch of sequences, each of one or more rows one behind the other.
+pub(crate) fn laid_out(sequences: &[Vec<&Encoded>]) -> Batch {
+    let lengths: Vec<Vec<usize>> =
+        sequences.iter().map(|rows| rows.iter().map(|row| row.ids.len() - 1).collect()).collect();
+    let length = lengths.iter().map(|l| l.iter().sum()).max().unwrap_or(0);
     let mut batch = Batch {
-        rows: rows.len(),
+        rows: sequences.len(),
         length,
-        ids: vec![0; rows.len() * length],
+        ids: vec![0; sequences.len() * length],
         places: vec![],
         targets: vec![],
         tokens: 0,
+        segments: None,
     };
-    for (number, row) in rows.iter().enumerate() {
-        let start = number * length;
-        for place in 0..row.ids.len() - 1 {
-            batch.ids[start + place] = row.ids[place] as i32;
-            if row.mask[place + 1] {
-                batch.places.push((start + place) as i32);
-                batch.targets.push(row.ids[place + 1] as i32);
+    for (number, rows) in sequences.iter().enumerate() {
+        let mut start = number * length;
+        for row in rows {
+            for place in 0..row.ids.len() - 1 {
+                batch.ids[start + place] = row.ids[place] as i32;
+                if row.mask[place + 1] {
+                    batch.places.push((start + place) as i32);
+                    batch.targets.push(row.ids[place + 1] as i32);
+                }
             }
+            start += row.ids.len() - 1;
+            batch.tokens += row.ids.len() as u64 - 1;
         }
-        batch.tokens += row.ids.len() as u64 - 1;
     }
+    batch.segments = lengths.iter().any(|l| l.len() > 1).then_some(lengths);
     batch
 }
 
+fn random(seed: u64, epoch: u64) -> Random {
+    Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ epoch.wrapping_mul(0xd1b5_4a32_d192_ed03))
+}
+
 /// The order of `count` rows in an epoch (Fisher–Yates).
-fn order(seed: u64, epoch: u64, count: usize) -> Vec<usize> {
-    let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ epoch.wrapping_mul(0xd1b5_4a32_d192_ed03));
+fn order(random: &mut Random, count: usize) -> Vec<usize> {
     let mut rows: Vec<usize> = (0..count).collect();
     for i in (1..count).rev() {
         rows.swap(i, random.below(i + 1));
@@ -53,30 +71,78 @@ fn order(seed: u64, epoch: u64, count: usize) -> Vec<usize> {
     rows
 }
 
-/// Gives each micro-batch its rows; remembers the order of the current epoch.
+/// Gives each micro-batch its sequences of row numbers; remembers the order of the current epoch.
 pub(crate) struct Sampler {
     seed: u64,
-    count: usize,
+    rows: Vec<usize>,
+    /// The most tokens of a sequence, when rows share sequences.
+    capacity: Option<usize>,
     epoch: u64,
-    order: Vec<usize>,
+    sequences: Vec<Vec<usize>>,
 }
 
 impl Sampler {
-    pub(crate) fn new(seed: u64, count: usize) -> Self {
-        Self { seed, count, epoch: 0, order: order(seed, 0, count) }
+    /// `rows`: how many tokens the model reads of each. `capacity`: pack them into sequences of so many tokens.
+    pub(crate) fn new(seed: u64, rows: Vec<usize>, capacity: Option<usize>) -> Self {
+        let mut sampler = Self { seed, rows, capacity, epoch: 0, sequences: Vec::new() };
+        sampler.sequences = sampler.arranged(0);
+        sampler
     }
 
-    /// Row numbers of micro-batch `index` (counted over the whole run) of `size` rows; epochs follow without a gap.
-    pub(crate) fn rows(&mut self, index: u64, size: usize) -> Vec<usize> {
-        let start = index * size as u64;
+    /// The sequences of an epoch in their order. Which rows share a sequence is drawn anew each epoch; how many sequences
+    /// there are is not, since that follows from the lengths alone.
+    fn arranged(&self, epoch: u64) -> Vec<Vec<usize>> {
+        let mut random = random(self.seed, epoch);
+        let rows = order(&mut random, self.rows.len());
+        let Some(capacity) = self.capacity else { return rows.into_iter().map(|row| vec![row]).collect() };
+        let packed = packing::best_fit(&rows, &self.rows, capacity);
+        order(&mut random, packed.len()).into_iter().map(|place| packed[place].clone()).collect()
+    }
+
+    /// Sequences in an epoch.
+    pub(crate) fn count(&self) -> usize {
+        self.sequences.len()
+    }
+
+    /// The most tokens of a sequence, padding not counted.
+    pub(crate) fn longest(&self) -> usize {
+        self.sequences.iter().map(|rows| rows.iter().map(|row| self.rows[*row]).sum()).max().unwrap_or(0)
+    }
+
+    /// Tokens of a sequence, on average.
+    pub(crate) fn mean(&self) -> f64 {
+        self.rows.iter().sum::<usize>() as f64 / self.sequences.len().max(1) as f64
+    }
+
+    /// The longest sequence and `count − 1` others, again from the beginning where there are fewer.
+    pub(crate) fn with_longest(&self, count: usize) -> Vec<Vec<usize>> {
+        let tokens = |sequence: &Vec<usize>| sequence.iter().map(|row| self.rows[*row]).sum::<usize>();
+        let longest = self.sequences.iter().max_by_key(|sequence| tokens(sequence));
+        longest.into_iter().chain(self.sequences.iter().cycle()).take(count).cloned().collect()
+    }
+
+    /// The share of padding in the places that the epoch's micro-batches of `size` sequences read.
+    pub(crate) fn padding(&self, size: usize) -> f64 {
+        let (mut places, mut tokens) = (0, 0);
+        for batch in self.sequences.chunks(size) {
+            let lengths: Vec<usize> = batch.iter().map(|rows| rows.iter().map(|row| self.rows[*row]).sum()).collect();
+            places += batch.len() * lengths.iter().max().unwrap_or(&0);
+            tokens += lengths.iter().sum::<usize>();
+        }
+        1.0 - tokens as f64 / places.max(1) as f64
+    }
+
+    /// Sequences of micro-batch `index` (counted over the whole run) of `size`; epochs follow without a gap.
+    pub(crate) fn sequences(&mut self, index: u64, size: usize) -> Vec<Vec<usize>> {
+        let (start, count) = (index * size as u64, self.sequences.len() as u64);
         (start..start + size as u64)
             .map(|place| {
-                let epoch = place / self.count as u64;
+                let epoch = place / count;
                 if epoch != self.epoch {
+                    self.sequences = self.arranged(epoch);
                     self.epoch = epoch;
-                    self.order = order(self.seed, epoch, self.count);
                 }
-                self.order[(place % self.count as u64) as usize]
+                self.sequences[(place % count) as usize].clone()
             })
             .collect()
     }
@@ -88,12 +154,30 @@ mod tests {
 
     #[test]
     fn every_row_once_an_epoch_and_any_start_gives_the_same() {
-        let mut sampler = Sampler::new(3, 10);
-        let seen: Vec<Vec<usize>> = (0..5).map(|i| sampler.rows(i, 4)).collect();
-        let mut first: Vec<usize> = seen.iter().flatten().copied().take(10).collect();
-        first.sort_unstable();
-        assert_eq!(first, (0..10).collect::<Vec<_>>());
-        assert_eq!(Sampler::new(3, 10).rows(4, 4), seen[4]);
+        for (capacity, count) in [(None, 10), (Some(18), 5)] {
+            let make = || Sampler::new(3, vec![7, 3, 9, 10, 8, 9, 11, 10, 7, 6], capacity);
+            let mut sampler = make();
+            assert_eq!((sampler.count(), sampler.longest() <= 18), (count, true));
+            let seen: Vec<Vec<Vec<usize>>> = (0..6).map(|i| sampler.sequences(i, 4)).collect();
+            for epoch in 0..2 {
+                let mut rows: Vec<usize> =
+                    seen.iter().flatten().skip(epoch * count).take(count).flatten().copied().collect();
+                rows.sort_unstable();
+                assert_eq!(rows, (0..10).collect::<Vec<_>>(), "{capacity:?} {epoch}");
+            }
+            assert_ne!(seen[0], make().sequences(count as u64, 4), "another epoch, another order");
+            for (index, expected) in seen.iter().enumerate() {
+                assert_eq!(make().sequences(index as u64, 4), *expected, "{capacity:?} {index}");
+            }
+        }
+    }
+
+    #[test]
+    fn padding_is_counted() {
+        // 4, 2 | 3, 1 at worst, or another order: two places of ten to sixteen; packed into 5s: none.
+        let apart = Sampler::new(1, vec![4, 2, 3, 1], None);
+        assert!(apart.padding(4) == 1.0 - 10.0 / 16.0 && apart.padding(1) == 0.0);
+        assert_eq!(Sampler::new(1, vec![4, 2, 3, 1], Some(5)).padding(4), 0.0);
     }
 
     #[test]
@@ -101,8 +185,13 @@ mod tests {
         let row = Encoded { ids: vec![1, 7, 8, 2], mask: vec![false, false, true, true] };
         let short = Encoded { ids: vec![1, 9, 2], mask: vec![false, true, true] };
         let made = batch([&row, &short]);
-        assert_eq!((made.length, made.tokens), (3, 5));
+        assert_eq!((made.length, made.tokens, &made.segments), (3, 5, &None));
         assert_eq!(made.ids, [1, 7, 8, 1, 9, 0]);
         assert_eq!((made.places, made.targets), (vec![1, 2, 3, 4], vec![8, 2, 9, 2]));
+        let packed = laid_out(&[vec![&row, &short], vec![&short]]);
+        assert_eq!((packed.length, packed.tokens), (5, 7));
+        assert_eq!(packed.ids, [1, 7, 8, 1, 9, 1, 9, 0, 0, 0]);
+        assert_eq!((packed.places, packed.targets), (vec![1, 2, 3, 4, 5, 6], vec![8, 2, 9, 2, 9, 2]));
+        assert_eq!(packed.segments, Some(vec![vec![3, 2], vec![2]]));
     }
 }

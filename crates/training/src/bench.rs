@@ -1,6 +1,6 @@
 //! Speed and memory of bare training and generation on random tokens.
 
-use crate::{batches::Batch, device, loss, memory, optimizer::AdamW};
+use crate::{batches::Batch, device, loss, memory, optimizer::Optimizer, preflight};
 use burn::{module::Module, optim::GradientsParams};
 use domain::{DeviceChoice, DeviceInfo, ModelConfig, recipe::OptimizerRecipe};
 use model::{Decoder, Generator, Sampler, devices, random::Random};
@@ -16,6 +16,8 @@ pub struct BenchReport {
     pub steps: u64,
     pub tokens_per_sec: f64,
     pub peak_memory_bytes: u64,
+    /// What one measured pass says training will need, to be held against the peak; none where it is not measured.
+    pub estimated_memory_bytes: Option<u64>,
     /// Of the first and last step; 0 for generation.
     pub loss_first: f64,
     pub loss_last: f64,
@@ -31,7 +33,7 @@ pub fn train(
 ) -> Result<BenchReport, devices::DeviceError> {
     let (device, info) = device::open(device, &mut |_| {})?;
     let mut decoder = Decoder::new(config, 1, &device.autodiff());
-    let mut optimizer = AdamW::new(OptimizerRecipe::default());
+    let mut optimizer = Optimizer::new(OptimizerRecipe::default());
     let mut random = Random(7);
     let rows = batch * seq;
     let mut ints = || (0..rows).map(|_| random.below(config.vocab) as i32).collect::<Vec<i32>>();
@@ -42,7 +44,9 @@ pub fn train(
         places: (0..rows as i32).collect(),
         targets: ints(),
         tokens: rows as u64,
+        segments: None,
     };
+    let estimated_memory_bytes = preflight::needed(&decoder, &data, info.backend == "flex");
     let (mut losses, mut clock) = (Vec::new(), Instant::now());
     for step in 0..=steps {
         if step == 1 {
@@ -60,6 +64,7 @@ pub fn train(
         steps,
         tokens_per_sec: steps as f64 * rows as f64 / clock.elapsed().as_secs_f64(),
         peak_memory_bytes: memory::peak(),
+        estimated_memory_bytes,
         loss_first: losses[0],
         loss_last: losses[losses.len() - 1],
     })
@@ -87,6 +92,7 @@ pub fn generate(config: &ModelConfig, tokens: u64, device: DeviceChoice) -> Resu
         steps: made,
         tokens_per_sec: made as f64 / clock.elapsed().as_secs_f64(),
         peak_memory_bytes: memory::peak(),
+        estimated_memory_bytes: None,
         loss_first: 0.0,
         loss_last: 0.0,
     })

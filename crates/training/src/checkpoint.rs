@@ -2,11 +2,11 @@
 //! rename). Loading verifies hashes and passes over a torn one for the one before it.
 
 use crate::{
-    optimizer::AdamW,
+    optimizer::{Optimizer, Saved},
+    patience::Patience,
     run::TrainError,
     start::{Start, trained_weights},
 };
-use domain::recipe::OptimizerRecipe;
 use model::Decoder;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -26,6 +26,8 @@ pub(crate) struct Progress {
     pub(crate) seconds: f64,
     pub(crate) best_val_loss: Option<f64>,
     pub(crate) best_step: Option<u64>,
+    #[serde(default)]
+    pub(crate) patience: Patience,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -41,7 +43,7 @@ struct Manifest {
 pub(crate) struct Loaded {
     pub(crate) progress: Progress,
     pub(crate) decoder: Decoder,
-    pub(crate) optimizer: AdamW,
+    pub(crate) optimizer: Optimizer,
 }
 
 pub(crate) fn sha256(bytes: &[u8]) -> String {
@@ -94,7 +96,12 @@ impl Checkpoints {
     }
 
     /// Saves; returns the bytes written. When it fails, what was there stays as it was.
-    pub(crate) fn save(&self, progress: &Progress, decoder: &Decoder, optimizer: &AdamW) -> Result<u64, TrainError> {
+    pub(crate) fn save(
+        &self,
+        progress: &Progress,
+        decoder: &Decoder,
+        optimizer: &Optimizer,
+    ) -> Result<u64, TrainError> {
         let final_path = self.path(progress.step);
         let part = self.folder.join(format!("part-{}", progress.step));
         let written = self.write(&part, progress, decoder, optimizer).and_then(|bytes| {
@@ -114,26 +121,30 @@ impl Checkpoints {
         written
     }
 
-    fn write(&self, part: &Path, progress: &Progress, decoder: &Decoder, optimizer: &AdamW) -> Result<u64, TrainError> {
+    fn write(
+        &self,
+        part: &Path,
+        progress: &Progress,
+        decoder: &Decoder,
+        optimizer: &Optimizer,
+    ) -> Result<u64, TrainError> {
         fs::create_dir_all(part).map_err(TrainError::Disk)?;
         let weights = trained_weights(decoder)?;
-        let (updates, moments) = optimizer.save();
-        let moments = moment_bytes(&moments);
+        let (updates, kept) = optimizer.save();
+        let kept = kept.to_bytes();
         let manifest = Manifest {
             progress: progress.clone(),
             recipe_hash: self.recipe_hash.clone(),
             updates,
             model_sha256: sha256(&weights),
-            optimizer_sha256: sha256(&moments),
+            optimizer_sha256: sha256(&kept),
         };
         let manifest = serde_json::to_vec_pretty(&manifest).map_err(|e| TrainError::Disk(e.into()))?;
-        for (name, bytes) in
-            [("model.safetensors", &weights), ("optimizer.bin", &moments), ("manifest.json", &manifest)]
-        {
+        for (name, bytes) in [("model.safetensors", &weights), ("optimizer.bin", &kept), ("manifest.json", &manifest)] {
             write_synced(&part.join(name), bytes).map_err(TrainError::Disk)?;
         }
         sync_folder(part).map_err(TrainError::Disk)?;
-        Ok((weights.len() + moments.len() + manifest.len()) as u64)
+        Ok((weights.len() + kept.len() + manifest.len()) as u64)
     }
 
     /// Removes all but the newest `keep` and the best. Those of later steps were passed over when this training began:
@@ -148,15 +159,15 @@ impl Checkpoints {
         }
     }
 
-    /// The newest sound checkpoint of this recipe; `skipped` hears of each that is not.
+    /// The newest sound checkpoint of this recipe, with the state of `fresh`; `skipped` hears of each that is not.
     pub(crate) fn load(
         &self,
         start: &Start,
-        settings: &OptimizerRecipe,
+        fresh: &Optimizer,
         mut skipped: impl FnMut(u64, String),
     ) -> Option<Loaded> {
         for step in self.steps().into_iter().rev() {
-            match self.read(step, start, settings) {
+            match self.read(step, start, fresh) {
                 Ok(loaded) => return Some(loaded),
                 Err(reason) => skipped(step, reason),
             }
@@ -164,51 +175,26 @@ impl Checkpoints {
         None
     }
 
-    fn read(&self, step: u64, start: &Start, settings: &OptimizerRecipe) -> Result<Loaded, String> {
+    /// One checkpoint, its hashes verified; the error says what is wrong with it.
+    pub(crate) fn read(&self, step: u64, start: &Start, fresh: &Optimizer) -> Result<Loaded, String> {
         let read = |name: &str| fs::read(self.path(step).join(name)).map_err(|e| format!("{name}: {e}"));
         let manifest: Manifest =
             serde_json::from_slice(&read("manifest.json")?).map_err(|e| format!("manifest.json: {e}"))?;
         if manifest.recipe_hash != self.recipe_hash {
             return Err("it belongs to another recipe".to_owned());
         }
-        let (weights, moments) = (read("model.safetensors")?, read("optimizer.bin")?);
+        let (weights, kept) = (read("model.safetensors")?, read("optimizer.bin")?);
         for (name, bytes, hash) in [
             ("model.safetensors", &weights, &manifest.model_sha256),
-            ("optimizer.bin", &moments, &manifest.optimizer_sha256),
+            ("optimizer.bin", &kept, &manifest.optimizer_sha256),
         ] {
             if sha256(bytes) != *hash {
                 return Err(format!("{name} is damaged: its hash differs"));
             }
         }
         let decoder = start.restored(&weights)?;
-        let moments = moments_from(&moments).ok_or("optimizer.bin has a wrong length")?;
-        let inner = start.device().clone().inner();
-        let optimizer = AdamW::load(settings.clone(), manifest.updates, moments, &inner);
+        let kept = Saved::from_bytes(&kept).ok_or("optimizer.bin has a wrong length")?;
+        let optimizer = fresh.resumed(manifest.updates, kept, &start.device().clone().inner());
         Ok(Loaded { progress: manifest.progress, decoder, optimizer })
     }
-}
-
-/// Each weight: its length (u64), then both moments (f32), little-endian.
-fn moment_bytes(moments: &[[Vec<f32>; 2]]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for [first, second] in moments {
-        bytes.extend((first.len() as u64).to_le_bytes());
-        for value in first.iter().chain(second) {
-            bytes.extend(value.to_le_bytes());
-        }
-    }
-    bytes
-}
-
-fn moments_from(mut bytes: &[u8]) -> Option<Vec<[Vec<f32>; 2]>> {
-    let mut moments = Vec::new();
-    while !bytes.is_empty() {
-        let (length, rest) = bytes.split_first_chunk::<8>()?;
-        let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
-        let (both, rest) = rest.split_at_checked(length.checked_mul(8)?)?;
-        let values: Vec<f32> = both.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-        moments.push([values[..length].to_vec(), values[length..].to_vec()]);
-        bytes = rest;
-    }
-    Some(moments)
 }

@@ -32,17 +32,19 @@ pub(crate) fn tokenizer(recipe: &Recipe, train: &[NewTrace], work: &Path) -> Res
     }
     let kind = recipe.tokenizer.clone();
     let kind = kind.ok_or_else(|| TrainError::Data("the recipe lacks a tokenizer for a model from scratch".into()))?;
-    let made = tokenizer::train(kind.kind, kind.vocab, train.iter().map(layout::full_text))?;
+    let texts = train.iter().map(layout::full_text).chain(recipe.data.system.clone());
+    let made = tokenizer::train(kind.kind, kind.vocab, texts)?;
     crate::checkpoint::write_atomic(&path, made.to_json()?.as_bytes())?;
     Ok(made)
 }
 
-/// Tokens of a split, and how many traces were left out or cut for their length.
+/// Tokens of a split, and which traces were left out or cut for their length.
 pub(crate) struct Tokenized {
     pub(crate) rows: Vec<Encoded>,
-    too_long: usize,
+    /// Their lines in the split.
+    too_long: Vec<usize>,
     /// Cut traces of which only the prompt was left: there is nothing to train on.
-    nothing_left: usize,
+    nothing_left: Vec<usize>,
 }
 
 impl Tokenized {
@@ -50,26 +52,40 @@ impl Tokenized {
     pub(crate) fn left_out(&self, recipe: &Recipe) -> Option<String> {
         let Self { too_long, nothing_left, .. } = self;
         let what = match recipe.data.long_traces {
-            LongTraces::Truncate => {
-                format!("cut; of {nothing_left} of them only the prompt would be left, so they are left out")
-            }
-            _ => "left out".to_owned(),
+            LongTraces::Truncate if nothing_left.is_empty() => "cut".to_owned(),
+            LongTraces::Truncate => format!(
+                "cut; of {} of them only the prompt would be left, so they are left out ({})",
+                nothing_left.len(),
+                lines(nothing_left)
+            ),
+            _ => format!("left out ({})", lines(too_long)),
         };
-        let context = recipe.model.context();
-        (*too_long > 0).then(|| format!("{too_long} traces are longer than model.context = {context}: {what}"))
+        let (count, context) = (too_long.len(), recipe.model.context());
+        (count > 0).then(|| format!("{count} traces are longer than model.context = {context}: {what}"))
     }
+}
+
+/// How many lines of a split a message names.
+const NAMED: usize = 5;
+
+/// `lines 3, 8, 9 and 4 more of the split`
+fn lines(numbers: &[usize]) -> String {
+    let named: Vec<String> = numbers.iter().take(NAMED).map(usize::to_string).collect();
+    let more = numbers.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("line {}{more} of the split", named.join(", "))
 }
 
 /// A row is one token longer than what the model reads of it: its last token is only predicted.
 pub(crate) fn tokenize(recipe: &Recipe, language: &Language, traces: &[NewTrace]) -> Result<Tokenized, TrainError> {
     let most = recipe.model.context() + 1;
-    let mut tokenized = Tokenized { rows: Vec::new(), too_long: 0, nothing_left: 0 };
-    let mut longest = 0;
-    for trace in traces {
-        let mut row = language.encode_trace(trace)?;
+    let mut tokenized = Tokenized { rows: Vec::new(), too_long: Vec::new(), nothing_left: Vec::new() };
+    let (system, mut longest) = (recipe.data.system.as_deref(), 0);
+    for (number, trace) in (1..).zip(traces) {
+        let mut row = language.encode_trace(system, trace)?;
         longest = longest.max(row.ids.len() - 1);
         if row.ids.len() > most {
-            tokenized.too_long += 1;
+            tokenized.too_long.push(number);
             if recipe.data.long_traces != LongTraces::Truncate {
                 continue;
             }
@@ -79,16 +95,17 @@ pub(crate) fn tokenize(recipe: &Recipe, language: &Language, traces: &[NewTrace]
         if row.mask.contains(&true) {
             tokenized.rows.push(row);
         } else {
-            tokenized.nothing_left += 1;
+            tokenized.nothing_left.push(number);
         }
     }
-    if tokenized.too_long > 0 && recipe.data.long_traces == LongTraces::Refuse {
+    if !tokenized.too_long.is_empty() && recipe.data.long_traces == LongTraces::Refuse {
         return Err(TrainError::Data(format!(
-            "{} of {} traces are longer than model.context = {} (the longest has {longest} tokens): raise model.context, \
-             or set data.long_traces to drop or truncate",
-            tokenized.too_long,
+            "{} of {} traces are longer than model.context = {} (the longest has {longest} tokens; {}): raise \
+             model.context, or set data.long_traces to drop or truncate",
+            tokenized.too_long.len(),
             traces.len(),
-            recipe.model.context()
+            recipe.model.context(),
+            lines(&tokenized.too_long)
         )));
     }
     Ok(tokenized)

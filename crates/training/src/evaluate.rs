@@ -33,7 +33,7 @@ fn generate(run: &Run<'_>, decoder: &Decoder, traces: &[&NewTrace]) -> Result<Ve
     let context = decoder.config().context;
     let mut prompts = Vec::new();
     for trace in traces {
-        let mut ids = run.language.encode_prompt(&trace.prompt)?;
+        let mut ids = run.language.encode_prompt(run.job.recipe.data.system.as_deref(), &trace.prompt)?;
         // Room for at least one token; the end of a prompt matters more than its beginning.
         if ids.len() >= context {
             ids.drain(1..ids.len() - context + 2);
@@ -74,7 +74,7 @@ pub(crate) fn predictions(run: &mut Run<'_>, decoder: &Decoder, hash: &str) -> R
     }
     let mut file = File::options().create(true).append(true).open(&path).map_err(TrainError::Disk)?;
     // Answering needs far less memory a row than training does, but not nothing.
-    let at_once = run.job.recipe.train.batch.clamp(FEWEST, MOST);
+    let at_once = run.batch.clamp(FEWEST, MOST);
     while done < items {
         if run.stop.asked() {
             return Ok(false);

@@ -2,7 +2,7 @@
 //! weight at every step, are held against each other. Wrong kernels have made trainings diverge before (burn#5162,
 //! burn#5202), and on a device of one's own is the place to find out.
 
-use crate::{batches::Batch, loss, optimizer::AdamW};
+use crate::{batches::Batch, loss, optimizer::Optimizer};
 use burn::{
     module::{Module, ModuleVisitor, Param},
     optim::GradientsParams,
@@ -80,7 +80,7 @@ fn shape() -> ModelConfig {
 fn train(device: &Device) -> Trace {
     let config = shape();
     let mut decoder = Decoder::new(&config, 1, &device.clone().autodiff());
-    let mut optimizer = AdamW::new(OptimizerRecipe::default());
+    let mut optimizer = Optimizer::new(OptimizerRecipe::default());
     let mut random = Random(7);
     let places = ROWS * LENGTH;
     let mut ints = || (0..places).map(|_| random.below(config.vocab) as i32).collect::<Vec<i32>>();
@@ -91,6 +91,7 @@ fn train(device: &Device) -> Trace {
         places: (0..places as i32).collect(),
         targets: ints(),
         tokens: places as u64,
+        segments: None,
     };
     let mut trace = Trace { losses: Vec::new(), gradients: Vec::new(), step_seconds: 0.0 };
     for _ in 0..STEPS {

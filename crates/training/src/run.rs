@@ -2,19 +2,26 @@
 //! last sound checkpoint; on Flex the losses are then the same, bit for bit, as if nothing had happened.
 
 use crate::{
-    StopSignal, batches,
+    StopSignal,
+    alarms::{Figures, Watch},
+    batches,
     checkpoint::{Checkpoints, Progress, sha256},
     data, device, evaluate, export,
     lock::WorkLock,
-    loss, memory,
-    optimizer::{self, AdamW},
+    memory,
+    objective::{self, Objective},
+    optimizer::{self, Optimizer},
+    patience::Patience,
+    preflight::Preflight,
     start::{self, Start},
 };
-use burn::{module::Module, optim::GradientsParams};
-use domain::{Job, NewTrace, TrainEvent, estimate};
+use burn::module::Module;
+use domain::{Job, NewTrace, TrainEvent, estimate, recipe::Micro};
 use model::{Decoder, devices, store::StoreError};
 use std::{io, time::Instant};
 use text::{language::Language, layout::Encoded, pretrained::PretrainedError, tokenizer::TokenizerError};
+
+mod watching;
 
 /// How a training ended well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +70,8 @@ pub(crate) struct Run<'a> {
     pub(crate) language: Language,
     pub(crate) val: Vec<NewTrace>,
     pub(crate) test: Vec<NewTrace>,
+    /// Sequences that training reads at once.
+    pub(crate) batch: usize,
     pub(crate) sink: &'a mut dyn FnMut(TrainEvent),
     pub(crate) stop: &'a StopSignal,
 }
@@ -90,26 +99,40 @@ pub fn run(job: &Job, sink: &mut dyn FnMut(TrainEvent), stop: &StopSignal) -> Re
     if let Some(line) = rows.left_out(recipe) {
         sink(TrainEvent::Log { line });
     }
-    let training_device = device.autodiff();
-    let start = Start::new(job, language.vocab_size(), base, training_device)?;
-    let longest = rows.rows.iter().map(|r| r.ids.len() - 1).max().unwrap_or(1);
-    let needed = estimate::with_lora(&start.config, &recipe.train, longest, start.lora()).total_bytes;
+    let start = Start::new(job, language.vocab_size(), base, device.autodiff())?;
+    let (config, context) = (&start.config, recipe.model.context());
+    let lengths: Vec<usize> = rows.rows.iter().map(|r| r.ids.len() - 1).collect();
+    let capacity = recipe.data.packing.then_some(context);
+    let sampler = batches::Sampler::new(recipe.seed, lengths.clone(), capacity);
+    let longest = sampler.longest();
     // A GPU has memory of its own, which the driver guards.
-    if let Some(available) = memory::available().filter(|a| info.backend == "flex" && needed > *a) {
+    let on_cpu = info.backend == "flex";
+    let available = if on_cpu { memory::available() } else { info.memory_bytes };
+    let needed = estimate::training(config, &recipe.train, start.lora(), longest, available).total_bytes;
+    if let Some(available) = available.filter(|a| on_cpu && needed > *a) {
         return Err(TrainError::Memory { needed, available });
     }
     let canonical = serde_json::to_vec(recipe).map_err(|e| TrainError::Work(e.into()))?;
-    let checkpoints = Checkpoints::open(&job.work, sha256(&canonical), recipe.checkpoint.keep)?;
-    let loaded = checkpoints.load(&start, &recipe.optimizer, |step, reason| {
+    let recipe_hash = sha256(&canonical);
+    let checkpoints = Checkpoints::open(&job.work, recipe_hash.clone(), recipe.checkpoint.keep)?;
+    let fresh = Optimizer::new(recipe.optimizer.clone()).averaging(recipe.train.ema_decay);
+    let loaded = checkpoints.load(&start, &fresh, |step, reason| {
         sink(TrainEvent::Alarm { step, message: format!("checkpoint of step {step} passed over: {reason}") });
     });
     let resumed_from = loaded.as_ref().map(|l| l.progress.step);
-    let (progress, decoder, optimizer) = match loaded {
+    let (progress, mut decoder, optimizer) = match loaded {
         Some(l) => (l.progress, l.decoder, l.optimizer),
         None => (
-            Progress { step: 0, tokens: 0, seconds: 0.0, best_val_loss: None, best_step: None },
+            Progress {
+                step: 0,
+                tokens: 0,
+                seconds: 0.0,
+                best_val_loss: None,
+                best_step: None,
+                patience: Patience::default(),
+            },
             start.decoder()?,
-            AdamW::new(recipe.optimizer.clone()),
+            fresh,
         ),
     };
     let (parameters, steps) = (start.config.parameters(), recipe.train.steps);
@@ -122,6 +145,20 @@ pub fn run(job: &Job, sink: &mut dyn FnMut(TrainEvent), stop: &StopSignal) -> Re
         progress.step
     );
     sink(TrainEvent::Log { line });
+    // What is measured is a pass as training makes it.
+    start.draw_dropout(&mut decoder, 0);
+    let preflight = Preflight {
+        model: config,
+        train: &recipe.train,
+        lora: start.lora(),
+        rows: &rows.rows,
+        sampler: &sampler,
+        recipe_hash: &recipe_hash,
+        on_cpu,
+        available,
+    };
+    let estimate = preflight.run(&decoder, &job.work, &mut |line| sink(TrainEvent::Log { line }))?;
+    let micro = estimate.micro.unwrap_or(Micro { batch: 1, accumulate: recipe.train.sequences() as usize });
     sink(TrainEvent::Started {
         device: info,
         parameters,
@@ -130,10 +167,31 @@ pub fn run(job: &Job, sink: &mut dyn FnMut(TrainEvent), stop: &StopSignal) -> Re
         train_tokens: rows.rows.iter().map(|r| r.ids.len() as u64 - 1).sum(),
         steps,
         resumed_from,
-        estimated_memory_bytes: needed,
+        estimated_memory_bytes: estimate.total_bytes,
+        estimate: Some(Box::new(estimate)),
     });
-    let run = Run { job, language, val, test, sink, stop };
-    Loop { run, start, rows: rows.rows, val_rows, checkpoints, progress, optimizer, begun }.go(decoder)
+    if recipe.data.packing {
+        let apart = batches::Sampler::new(recipe.seed, lengths, None).padding(micro.batch);
+        let line = format!(
+            "packing: {} traces in {} sequences of at most {} tokens; {:.1} % of the places read are padding, {:.1} % would \
+             be without packing",
+            rows.rows.len(),
+            sampler.count(),
+            context,
+            100.0 * sampler.padding(micro.batch),
+            100.0 * apart
+        );
+        sink(TrainEvent::Log { line });
+    }
+    let run = Run { job, language, val, test, batch: micro.batch, sink: &mut *sink, stop };
+    let watch = Watch::default();
+    let rows = rows.rows;
+    let all = Loop { run, start, rows, val_rows, sampler, micro, checkpoints, progress, optimizer, watch, begun };
+    let ended = all.go(decoder);
+    if let Err(error @ TrainError::NotFinite { step, .. }) = &ended {
+        sink(TrainEvent::Alarm { step: *step, message: error.to_string() });
+    }
+    ended
 }
 
 struct Loop<'a> {
@@ -141,9 +199,12 @@ struct Loop<'a> {
     start: Start,
     rows: Vec<Encoded>,
     val_rows: Vec<Encoded>,
+    sampler: batches::Sampler,
+    micro: Micro,
     checkpoints: Checkpoints,
     progress: Progress,
-    optimizer: AdamW,
+    optimizer: Optimizer,
+    watch: Watch,
     begun: Instant,
 }
 
@@ -153,9 +214,14 @@ impl Loop<'_> {
         let (steps, every, saves) = (recipe.train.steps, recipe.evaluation.every, recipe.checkpoint.every);
         let (before, tokens_before) = (self.progress.seconds, self.progress.tokens);
         let minutes = recipe.train.max_minutes.unwrap_or(f64::INFINITY);
-        let mut sampler = batches::Sampler::new(recipe.seed, self.rows.len());
-        let mut saved = self.progress.step;
-        while self.progress.step < steps && self.progress.seconds / 60.0 < minutes {
+        let stop_after = recipe.evaluation.stop_after;
+        let between = recipe.checkpoint.minutes.unwrap_or(f64::INFINITY);
+        let (mut saved, mut saved_at) = (self.progress.step, Instant::now());
+        self.look_at_disk(None);
+        while self.progress.step < steps
+            && self.progress.seconds / 60.0 < minutes
+            && !self.progress.patience.spent(stop_after)
+        {
             if self.run.stop.asked() {
                 // What is on disk is not written again: a kill in that moment must find it.
                 if saved != self.progress.step {
@@ -164,7 +230,7 @@ impl Loop<'_> {
                 (self.run.sink)(TrainEvent::Stopped { step: self.progress.step });
                 return Ok(Outcome::Stopped);
             }
-            decoder = self.step(decoder, &mut sampler)?;
+            decoder = self.step(decoder)?;
             self.progress.seconds = before + self.begun.elapsed().as_secs_f64();
             let step = self.progress.step;
             let last = step == steps;
@@ -172,21 +238,22 @@ impl Loop<'_> {
             if last || every > 0 && step.is_multiple_of(every) {
                 best = self.evaluate(&decoder)?;
             }
-            if best || last || saves > 0 && step.is_multiple_of(saves) {
+            let due = saves > 0 && step.is_multiple_of(saves) || saved_at.elapsed().as_secs_f64() / 60.0 >= between;
+            if best || last || due {
                 self.save(&decoder, best)?;
-                saved = step;
+                (saved, saved_at) = (step, Instant::now());
             }
         }
         if saved != self.progress.step {
             self.save(&decoder, false)?;
         }
-        let hash = sha256(&start::trained_weights(&decoder)?);
-        let plain = decoder.valid().merged();
+        let tuned = self.outcome(&decoder);
+        let (hash, plain) = (sha256(&start::trained_weights(&tuned)?), tuned.clone().merged());
         if !evaluate::predictions(&mut self.run, &plain, &hash)? {
             (self.run.sink)(TrainEvent::Stopped { step: self.progress.step });
             return Ok(Outcome::Stopped);
         }
-        let files = export::write(&plain, &self.start, &self.run, &decoder)?;
+        let files = export::write(&plain, &self.start, &self.run, &tuned)?;
         (self.run.sink)(TrainEvent::Exported { files });
         let trained = (self.progress.seconds - before).max(1e-9);
         (self.run.sink)(TrainEvent::Finished {
@@ -198,23 +265,27 @@ impl Loop<'_> {
         Ok(Outcome::Finished)
     }
 
-    /// One optimizer step over `accumulate` micro-batches; every trained token weighs the same.
-    fn step(&mut self, mut decoder: Decoder, sampler: &mut batches::Sampler) -> Result<Decoder, TrainError> {
+    /// One optimizer step over its micro-batches; every trained token weighs the same.
+    fn step(&mut self, mut decoder: Decoder) -> Result<Decoder, TrainError> {
         let recipe = &self.run.job.recipe;
         let clock = Instant::now();
         let step = self.progress.step;
-        let micro: Vec<batches::Batch> = (0..recipe.train.accumulate as u64)
-            .map(|k| sampler.rows(step * recipe.train.accumulate as u64 + k, recipe.train.batch))
-            .map(|rows| batches::batch(rows.into_iter().map(|r| &self.rows[r])))
+        let Micro { batch, accumulate } = self.micro;
+        let micro: Vec<batches::Batch> = (0..accumulate as u64)
+            .map(|k| self.sampler.sequences(step * accumulate as u64 + k, batch))
+            .map(|sequences| {
+                let rows = |sequence: &Vec<usize>| sequence.iter().map(|r| &self.rows[*r]).collect();
+                batches::laid_out(&sequences.iter().map(rows).collect::<Vec<_>>())
+            })
             .collect();
         let trained: usize = micro.iter().map(|b| b.places.len()).sum();
         let tokens: u64 = micro.iter().map(|b| b.tokens).sum();
         let (mut total, mut gradients) = (0.0, None);
-        for (k, batch) in micro.iter().enumerate() {
-            self.start.draw_dropout(&mut decoder, step * recipe.train.accumulate as u64 + k as u64);
-            let sum = loss::sum(&decoder, batch).div_scalar(trained as f64);
-            let more = GradientsParams::from_grads(sum.backward(), &decoder);
-            total += f64::from(sum.into_scalar::<f32>());
+        let first = step * accumulate as u64;
+        for (number, batch) in (first..).zip(&micro) {
+            self.start.draw_dropout(&mut decoder, number);
+            let (share, more) = objective::gradients(&decoder, batch, trained as f64, Objective::of(&recipe.train));
+            total += share;
             gradients = Some(match gradients {
                 None => more,
                 Some(all) => optimizer::add(&decoder, all, more),
@@ -230,33 +301,36 @@ impl Loop<'_> {
         }
         self.progress.step += 1;
         self.progress.tokens += tokens;
+        let (step, seconds) = (self.progress.step, clock.elapsed().as_secs_f64());
         (self.run.sink)(TrainEvent::Step {
-            step: self.progress.step,
+            step,
             loss: total,
             learning_rate: rate,
             grad_norm: norm,
-            tokens_per_sec: tokens as f64 / clock.elapsed().as_secs_f64().max(1e-9),
+            tokens_per_sec: tokens as f64 / seconds.max(1e-9),
             memory_bytes: memory::resident(),
             tokens: self.progress.tokens,
         });
+        self.look_at(Figures { step, loss: total, grad_norm: norm, seconds });
         Ok(decoder)
     }
 
     /// Validation loss and samples; whether the loss is the best so far.
     fn evaluate(&mut self, decoder: &Decoder) -> Result<bool, TrainError> {
-        let plain = decoder.valid().merged();
+        let plain = self.optimizer.evaluated(decoder).merged();
         let step = self.progress.step;
         if self.val_rows.is_empty() {
             evaluate::samples(&mut self.run, &plain, step)?;
             return Ok(false);
         }
-        let loss = evaluate::val_loss(&plain, &self.val_rows, self.run.job.recipe.train.batch);
+        let loss = evaluate::val_loss(&plain, &self.val_rows, self.run.batch);
         if !loss.is_finite() {
             return Err(TrainError::NotFinite { what: "the validation loss", value: loss, step });
         }
         (self.run.sink)(TrainEvent::Validation { step, loss });
         (self.run.sink)(TrainEvent::Log { line: format!("step {step}: val loss {loss:.4}") });
         evaluate::samples(&mut self.run, &plain, step)?;
+        self.progress.patience.judge(loss, self.run.job.recipe.evaluation.min_delta);
         let best = self.progress.best_val_loss.is_none_or(|b| loss < b);
         if best {
             self.progress.best_val_loss = Some(loss);
@@ -269,10 +343,9 @@ impl Loop<'_> {
     /// would come a step too late for the good checkpoint that a new one replaces.
     fn sound(&self, decoder: &Decoder) -> Result<(), TrainError> {
         let step = self.progress.step;
-        let rows = self.rows.len().min(PROBE).min(self.run.job.recipe.train.batch);
-        let sum = loss::sum(decoder, &batches::batch(&self.rows[..rows]));
-        let gradients = GradientsParams::from_grads(sum.backward(), decoder);
-        let value = f64::from(sum.into_scalar::<f32>());
+        let rows = self.rows.len().min(PROBE).min(self.run.batch);
+        let objective = Objective::of(&self.run.job.recipe.train);
+        let (value, gradients) = objective::gradients(decoder, &batches::batch(&self.rows[..rows]), 1.0, objective);
         if !value.is_finite() {
             return Err(TrainError::NotFinite { what: "the loss", value, step });
         }
@@ -286,6 +359,7 @@ impl Loop<'_> {
         let bytes = self.checkpoints.save(&self.progress, decoder, &self.optimizer)?;
         (self.run.sink)(TrainEvent::Checkpoint { step, best, bytes });
         (self.run.sink)(TrainEvent::Log { line: format!("step {step}: checkpoint saved, {bytes} bytes") });
+        self.look_at_disk(Some(bytes));
         Ok(())
     }
 }

@@ -108,6 +108,7 @@ fn run(cli: Cli, out: Out) -> Result<ExitCode, ApiError> {
         Command::Train(options) => return train::run(options, out),
         Command::Doctor(options) => return doctor::run(&options, out).map(done),
         Command::Model(command) => return model::run(command, out).map(done),
+        Command::Recipes(recipes::Command::Convert { file }) => return recipes::convert(&file, out).map(done),
         Command::TrainChild(options) => return Ok(train_child::run(&options)),
         Command::ProbeGpus(options) => return probe_gpus::run(&options).map(done),
         Command::Bench(command) if !command.needs_runtime() => return bench::run(command, out).map(done),

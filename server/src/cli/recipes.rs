@@ -1,9 +1,14 @@
-//! `anneal recipes`: list, show.
+//! `anneal recipes`: list, show, convert.
 
-use super::{out::Out, table::table};
+use super::{
+    out::{Out, file_error},
+    table::table,
+};
 use clap::Subcommand;
 use client::Client;
 use domain::api::{ApiError, ListRecipes, ShippedRecipe};
+use service::dialect;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -11,9 +16,24 @@ pub(super) enum Command {
     List,
     /// Print one as YAML
     Show { name: String },
+    /// Make a recipe of a tunix-rt configuration; what became of each key is said beside it
+    Convert { file: PathBuf },
+}
+
+/// Needs no server.
+pub(super) fn convert(file: &Path, out: Out) -> Result<(), ApiError> {
+    let text = std::fs::read_to_string(file).map_err(|e| file_error(file, &e))?;
+    let made = dialect::convert(&text).map_err(ApiError::fields)?;
+    for line in &made.mapping {
+        out.say(line);
+    }
+    out.show(&made, |made| made.recipe.clone())
 }
 
 pub(super) async fn run(command: Command, client: &Client, out: Out) -> Result<(), ApiError> {
+    if let Command::Convert { file } = &command {
+        return convert(file, out);
+    }
     let recipes = client.call(&ListRecipes::default()).await?;
     match command {
         Command::List => out.show(&recipes, |all| {
@@ -26,5 +46,6 @@ pub(super) async fn run(command: Command, client: &Client, out: Out) -> Result<(
             let missing = || ApiError::not_found(format!("there is no recipe {name:?}; known: {known}"));
             out.show(found.ok_or_else(missing)?, |r| r.yaml.clone())
         }
+        Command::Convert { file } => convert(&file, out),
     }
 }

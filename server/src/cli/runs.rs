@@ -12,6 +12,7 @@ use domain::{
     api::{ApiError, CancelRun, CreateRun, GetRun, ListRuns, Page, RetryRun, RunDetail, RunLog, RunRow},
     event::{LogLine, LogStream},
 };
+use service::dialect;
 use std::{collections::BTreeMap, path::Path, process::ExitCode};
 
 #[derive(Debug, Subcommand)]
@@ -100,7 +101,7 @@ pub(super) async fn run(command: Command, client: &Client, out: Out) -> Result<E
 
 async fn start(what: Start, client: &Client, out: Out) -> Result<ExitCode, ApiError> {
     let Start { recipe, dataset, name, overrides, follow } = what;
-    let request = CreateRun { recipe: yaml(&recipe)?, dataset, name, overrides: pairs(&overrides)? };
+    let request = CreateRun { recipe: yaml(&recipe, out)?, dataset, name, overrides: pairs(&overrides)? };
     let run = client.call(&request).await?;
     if follow {
         return watch(run, client, out).await;
@@ -116,15 +117,24 @@ async fn watch(run: RunDetail, client: &Client, out: Out) -> Result<ExitCode, Ap
     Ok(if run.row.state == RunState::Done { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The text of a recipe file, or the name of a shipped recipe as it is.
-pub(super) fn yaml(recipe: &str) -> Result<String, ApiError> {
+/// The text of a recipe file, or the name of a shipped recipe as it is. A tunix-rt configuration becomes a recipe, and what
+/// became of its keys is said.
+pub(super) fn yaml(recipe: &str, out: Out) -> Result<String, ApiError> {
     let path = Path::new(recipe);
     let looks_like_file =
         recipe.contains('/') || recipe.ends_with(".yaml") || recipe.ends_with(".yml") || path.is_file();
     if !looks_like_file {
         return Ok(recipe.to_owned());
     }
-    std::fs::read_to_string(path).map_err(|e| file_error(path, &e))
+    let text = std::fs::read_to_string(path).map_err(|e| file_error(path, &e))?;
+    if !dialect::is_dialect(&text) {
+        return Ok(text);
+    }
+    let made = dialect::convert(&text).map_err(ApiError::fields)?;
+    for line in &made.mapping {
+        out.say(line);
+    }
+    Ok(made.recipe)
 }
 
 /// `key=value` each.

@@ -76,7 +76,8 @@ pub(super) async fn run(options: Options, client: &Client, out: Out) -> Result<(
             paths.insert(file.name.clone(), fetch(client, &id, file).await?);
         }
     }
-    let work = move || answer(&options, id, &paths, out);
+    let system = run.recipe.data.system;
+    let work = move || answer(&options, id, system.as_deref(), &paths, out);
     let joined = tokio::task::spawn_blocking(work).await;
     let sampled = joined.map_err(|e| ApiError::internal(format!("generation stopped: {e}")))??;
     out.show(&sampled, |s| {
@@ -87,7 +88,13 @@ pub(super) async fn run(options: Options, client: &Client, out: Out) -> Result<(
 /// Without them nothing answers.
 const NEEDED: [&str; 3] = ["config.json", "tokenizer.json", "model.safetensors"];
 
-fn answer(options: &Options, run: String, paths: &BTreeMap<String, PathBuf>, out: Out) -> Result<Sampled, ApiError> {
+fn answer(
+    options: &Options,
+    run: String,
+    system: Option<&str>,
+    paths: &BTreeMap<String, PathBuf>,
+    out: Out,
+) -> Result<Sampled, ApiError> {
     let bad = |path: &Path, e: &dyn std::fmt::Display| ApiError::internal(format!("{}: {e}", path.display()));
     let text = |name: &str| match paths.get(name) {
         Some(path) => std::fs::read_to_string(path).map(Some).map_err(|e| file_error(path, &e)),
@@ -102,7 +109,7 @@ fn answer(options: &Options, run: String, paths: &BTreeMap<String, PathBuf>, out
     let Options { temperature, top_k, top_p, seed, .. } = *options;
     let sampler = Sampler::new(SamplerSettings { temperature, top_k, top_p, seed });
     let failed = |e: &dyn std::fmt::Display| ApiError::field("prompt", e.to_string());
-    let prompt = language.encode_prompt(&options.prompt).map_err(|e| failed(&e))?;
+    let prompt = language.encode_prompt(system, &options.prompt).map_err(|e| failed(&e))?;
     let stops = language.stops();
     let mut generator = Generator::new(&decoder, &prompt, sampler).map_err(|e| failed(&e))?;
 

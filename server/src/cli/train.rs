@@ -61,7 +61,7 @@ struct Report {
 }
 
 pub(super) fn run(options: Options, out: Out) -> Result<ExitCode, ApiError> {
-    let text = yaml(&options.recipe)?;
+    let text = yaml(&options.recipe, out)?;
     let recipe = recipe::parse(recipe::resolve(&text), &pairs(&options.overrides)?).map_err(ApiError::fields)?;
     let split: SplitPercent = options.split.parse().map_err(|e| ApiError::field("split", e))?;
     let (traces, refused) = read(&options.data, out)?;

@@ -2,7 +2,11 @@
 
 use crate::server::{Server, signal};
 use serde_json::Value;
-use std::{fs, os::unix::fs::symlink};
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    time::{Duration, Instant},
+};
 use tempfile::TempDir;
 
 /// Far more steps than a test waits for: tens of seconds.
@@ -71,6 +75,20 @@ fn a_server_asked_to_stop_gives_its_run_back_as_often_as_it_is_asked() {
     let shown = server.show(&run);
     let kept: Vec<Option<u64>> = attempts(&shown).iter().map(|attempt| attempt["resumed_from"].as_u64()).collect();
     assert!(kept.len() == 5 && kept.is_sorted() && kept[1].is_some() && kept[1] < kept[4], "{kept:?}");
+}
+
+#[test]
+fn a_second_signal_does_not_wait_for_whoever_is_still_sending() {
+    let folder = TempDir::new().unwrap();
+    let mut server = Server::start(&folder.path().join("data"), &["--no-worker"]);
+    let about = "Host: here\r\nContent-Type: application/x-ndjson\r\nContent-Length: 1000000";
+    let sending = server.open(&format!("POST /api/traces/import HTTP/1.1\r\n{about}\r\n\r\n{{"));
+    assert_eq!(server.traces(), 0, "the upload was taken up before this answer");
+    let begun = Instant::now();
+    signal("INT", server.pid());
+    let ended = server.terminate();
+    assert!(ended.code() == Some(130) && begun.elapsed() < Duration::from_secs(4), "{ended} in {:?}", begun.elapsed());
+    drop(sending);
 }
 
 #[test]

@@ -59,14 +59,18 @@ pub(super) const SECTIONS: &[(&str, &[Key])] = &[
             key("tokenizer.kind", "Tokenizer", "", Choice(&["char", "bpe"])),
             key("tokenizer.vocab", "Vocabulary", "For bpe: at least 260", Number),
             key("data.long_traces", "Long traces", "", Choice(&["refuse", "drop", "truncate"])),
+            key("data.system", "System instruction", "Stands before every prompt", Text),
+            key("data.packing", "Packing", "Several traces a sequence", Choice(&["false", "true"])),
         ],
     ),
     (
         "Training",
         &[
             key("train.steps", "Steps", "Optimizer steps", Number),
-            key("train.batch", "Batch", "Sequences at once", Number),
+            key("train.batch", "Batch", "Sequences at once, or auto", Text),
             key("train.accumulate", "Accumulate", "Batches a step", Number),
+            key("train.batch_total", "Batch in all", "Sequences a step, for auto", Number),
+            key("train.recompute", "Recompute", "Less memory, a third more work", Choice(&["false", "true"])),
             key("train.max_minutes", "Minutes at most", "Empty: no limit", Number),
             key("seed", "Seed", "", Number),
             key("device", "Device", "", Choice(&["auto", "flex", "vulkan"])),
@@ -75,8 +79,9 @@ pub(super) const SECTIONS: &[(&str, &[Key])] = &[
     (
         "Optimizer and schedule",
         &[
+            key("optimizer.kind", "Optimizer", "", Choice(&["adamw", "adafactor", "muon"])),
             key("optimizer.learning_rate", "Learning rate", "At its peak", Number),
-            key("schedule.kind", "Schedule", "", Choice(&["cosine", "linear", "constant"])),
+            key("schedule.kind", "Schedule", "", Choice(&["cosine", "linear", "constant", "wsd"])),
             key("schedule.warmup_steps", "Warm-up steps", "", Number),
             key("schedule.min_ratio", "Last rate", "As a share of the peak", Number),
             key("optimizer.weight_decay", "Weight decay", "", Number),
@@ -99,6 +104,19 @@ pub(super) const SECTIONS: &[(&str, &[Key])] = &[
             key("name", "Recipe name", "", Text),
         ],
     ),
+    (
+        ADVANCED,
+        &[
+            key("optimizer.momentum", "Momentum", "For muon; empty: 0.95", Number),
+            key("schedule.decay_steps", "Decay steps", "For wsd; empty: a tenth", Number),
+            key("train.label_smoothing", "Label smoothing", "Empty: none", Number),
+            key("train.z_loss", "Z-loss", "Empty: none; 1e-4 is usual", Number),
+            key("train.ema_decay", "Averaged weights", "Decay, as 0.999; empty: none", Number),
+            key("evaluation.stop_after", "Stop early after", "Evaluations without a better loss", Number),
+            key("evaluation.min_delta", "Least improvement", "That stopping early counts", Number),
+            key("checkpoint.minutes", "Checkpoint minutes", "Also by time; empty: never", Number),
+        ],
+    ),
 ];
 
 /// Whether a recipe can have the key: a base model brings shape and tokenizer, and only method lora has LoRA's settings.
@@ -112,6 +130,9 @@ pub(super) fn suits(recipe: &Recipe, path: &str) -> bool {
         _ => true,
     }
 }
+
+/// The section that is folded away while all of its keys are at their defaults.
+pub(super) const ADVANCED: &str = "Advanced";
 
 /// The recipe's value at a dotted path, as a field shows it; empty when absent.
 pub(super) fn value(recipe: &Recipe, path: &str) -> String {
@@ -131,7 +152,10 @@ mod tests {
 
     fn recipe(model: serde_json::Value, more: serde_json::Value) -> Recipe {
         let mut all = serde_json::json!({
-            "name": "all", "model": model, "train": {"steps": 1, "batch": 1, "max_minutes": 1.0}
+            "name": "all", "model": model, "data": {"packing": true, "system": "a"},
+            "train": {"steps": 1, "batch": 1, "batch_total": 1, "recompute": true, "max_minutes": 1.0, "label_smoothing": 0.1, "z_loss": 0.1, "ema_decay": 0.9},
+            "optimizer": {"kind": "muon", "momentum": 0.9}, "schedule": {"kind": "wsd", "decay_steps": 1},
+            "evaluation": {"stop_after": 1, "min_delta": 0.1}, "checkpoint": {"minutes": 1.0}
         });
         all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         serde_json::from_value(all).unwrap()

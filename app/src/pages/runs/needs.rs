@@ -26,6 +26,7 @@ pub(super) fn Needs(check: RecipeCheck) -> impl IntoView {
                 </dl>
                 <dl class="pairs">
                     <dt>"Parameters"</dt><dd class="num">{short(e.parameters as f64)}</dd>
+                    {e.micro.map(|m| view! { <dt>"Sequences at once"</dt><dd class="num">{count(m.batch as u64)}" × "{count(m.accumulate as u64)}</dd> })}
                     {vocab.map(|v| view! { <dt>"Vocabulary"</dt><dd class="num">{count(v)}</dd> })}
                     <dt>"Tokens read"</dt><dd class="num">{short(e.tokens as f64)}</dd>
                 </dl>
@@ -39,24 +40,32 @@ pub(super) fn Needs(check: RecipeCheck) -> impl IntoView {
     }
 }
 
-/// Where the memory goes, as one bar.
-#[component]
-fn Parts(estimate: Estimate) -> impl IntoView {
-    let e = estimate;
+/// Where the memory goes: the parts by name, each with its bytes.
+fn shares(e: &Estimate) -> [(&'static str, u64); 6] {
     let known = e.weights_bytes + e.gradients_bytes + e.optimizer_bytes + e.activations_bytes + e.logits_bytes;
-    let parts = [
+    [
         ("weights", e.weights_bytes),
         ("gradients", e.gradients_bytes),
         ("optimizer", e.optimizer_bytes),
         ("activations", e.activations_bytes),
         ("logits", e.logits_bytes),
         ("program and data", e.total_bytes.saturating_sub(known)),
-    ];
-    let words = parts.map(|(name, size)| format!("{name} {}", bytes(size))).join(", ");
+    ]
+}
+
+/// The parts in words.
+pub(super) fn memory_parts(estimate: &Estimate) -> String {
+    shares(estimate).map(|(name, size)| format!("{name} {}", bytes(size))).join(", ")
+}
+
+/// Where the memory goes, as one bar.
+#[component]
+fn Parts(estimate: Estimate) -> impl IntoView {
+    let words = memory_parts(&estimate);
     let bars = (1..)
-        .zip(parts)
+        .zip(shares(&estimate))
         .map(|(colour, (_, size))| {
-            let share = size as f64 / e.total_bytes.max(1) as f64 * 100.0;
+            let share = size as f64 / estimate.total_bytes.max(1) as f64 * 100.0;
             view! { <i class=format!("series-{colour}") style:width=format!("{share:.1}%")></i> }
         })
         .collect_view();

@@ -1,7 +1,7 @@
 //! Starting a run: a dataset, a recipe, its keys as fields with errors beside them, and what it will need.
 
 use super::{
-    form::{Key, Kind, SECTIONS, suits, value},
+    form::{ADVANCED, Key, Kind, SECTIONS, suits, value},
     needs::Needs,
     offer::{Offer, Offers},
 };
@@ -122,7 +122,13 @@ fn Edit(offer: Offer, datasets: Vec<String>, data: RwSignal<String>) -> impl Int
                     view! { <KeyField key=key now=value(&offer.recipe, path) error=about(path) told/> }
                 })
                 .collect_view();
-            view! { <fieldset class="card"><legend class="visually-hidden">{*title}</legend><h2 aria-hidden="true">{*title}</h2><div class="form">{fields}</div></fieldset> }
+            if *title == ADVANCED {
+                let chosen = keys.iter().any(|key| !value(&offer.recipe, key.path).is_empty());
+                let abouts = keys.iter().map(|key| about(key.path)).collect();
+                Either::Left(view! { <Folded title=*title chosen abouts><div class="form">{fields}</div></Folded> })
+            } else {
+                Either::Right(view! { <fieldset class="card"><legend class="visually-hidden">{*title}</legend><h2 aria-hidden="true">{*title}</h2><div class="form">{fields}</div></fieldset> })
+            }
         })
         .collect_view();
     let shown = StoredValue::new(offer.recipe.clone());
@@ -158,6 +164,25 @@ fn Edit(offer: Offer, datasets: Vec<String>, data: RwSignal<String>) -> impl Int
                 </aside>
             </div>
         </ActionForm>
+    }
+}
+
+/// A section that is open when something in it is chosen, and opens when something in it is wrong.
+#[component]
+fn Folded(title: &'static str, chosen: bool, abouts: Vec<Signal<Option<String>>>, children: Children) -> impl IntoView {
+    let wrong = move || abouts.iter().any(|about| about.with(Option::is_some));
+    let open = RwSignal::new(chosen || untrack(&wrong));
+    // It never closes by itself: a mended error would take the field away from under the cursor.
+    Effect::new(move |_| {
+        if wrong() {
+            open.set(true);
+        }
+    });
+    view! {
+        <details class="card advanced" open=move || open.get()>
+            <summary>{title}</summary>
+            <fieldset><legend class="visually-hidden">{title}</legend>{children()}</fieldset>
+        </details>
     }
 }
 

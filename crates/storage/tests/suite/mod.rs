@@ -13,7 +13,7 @@ pub mod workers;
 
 use domain::{
     DeviceInfo, Micros, NewTrace, Prediction, Recipe, RunId, RunState, Step, TraceId, TrainEvent, Verdict, WorkerId,
-    trace::MetaValue,
+    estimate::Estimate, trace::MetaValue,
 };
 use std::collections::BTreeMap;
 use storage::{Claimed, NewRun, RunRecord, Store};
@@ -145,7 +145,18 @@ pub fn started(resumed_from: Option<u64>) -> TrainEvent {
         steps: 100,
         resumed_from,
         estimated_memory_bytes: 1,
+        estimate: Some(Box::new(measured())),
     }
+}
+
+/// What the trainer measured before its first step.
+pub fn measured() -> Estimate {
+    serde_json::from_value(serde_json::json!({
+        "parameters": 1_000, "tokens": 5_000, "weights_bytes": 4_000, "gradients_bytes": 4_000, "optimizer_bytes": 8_000,
+        "activations_bytes": 9_000, "logits_bytes": 1_000, "total_bytes": 30_000, "flops": 3e7,
+        "micro": {"batch": 2, "accumulate": 1}, "seconds": 12.5,
+    }))
+    .unwrap()
 }
 
 pub fn step(step: u64, loss: f64) -> TrainEvent {

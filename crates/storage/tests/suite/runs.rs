@@ -1,6 +1,6 @@
 //! Runs as people handle them: lists, cancel, retry.
 
-use super::{at, claim, failed, finished, predicted, queue, report, run_id, started, step, whole};
+use super::{at, claim, failed, finished, measured, predicted, queue, report, run_id, started, step, whole};
 use domain::{RunId, RunState, run::RunChange};
 use storage::{RunOrder, RunQuery, StorageError, Store};
 
@@ -73,6 +73,8 @@ pub async fn found_and_listed(store: &dyn Store) {
     assert_eq!(store.find_runs(&id[30..], 2).await.unwrap(), [run_id(3)]);
     let texts = store.run_texts(run_id(1)).await.unwrap();
     assert_eq!((texts.recipe.name.as_str(), texts.recipe_yaml.as_str()), ("tiny", "name: tiny\n"));
+    assert_eq!(texts.estimate, Some(measured()), "what was measured goes before what was reckoned");
+    assert_eq!(store.run_texts(run_id(4)).await.unwrap().estimate, None);
     assert_eq!(store.speeds(1).await.unwrap(), [(1_000, 90.0)]);
     for unknown in [store.run(run_id(9)).await.err(), store.run_texts(run_id(9)).await.err()] {
         assert!(matches!(unknown, Some(StorageError::NotFound)));

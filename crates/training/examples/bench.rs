@@ -1,0 +1,39 @@
+//! Speed of bare training and generation without building the server: `anneal bench` in small.
+//!
+//! `bench train D LAYERS HEADS VOCAB BATCH SEQ STEPS` or `bench generate D LAYERS HEADS KV_HEADS D_FF VOCAB TOKENS`,
+//! always on the CPU; prints the report as JSON.
+
+use domain::{DeviceChoice, ModelConfig, model::Architecture};
+use training::bench::{generate, train};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let sizes = words.iter().skip(1).map(|w| w.parse()).collect::<Result<Vec<usize>, _>>()?;
+    let config = |d: usize, layers, heads, kv_heads, d_ff, vocab, tie| ModelConfig {
+        architecture: Architecture::Llama,
+        vocab,
+        d_model: d,
+        layers,
+        heads,
+        kv_heads,
+        head_dim: d / heads,
+        d_ff,
+        context: 256,
+        rope_theta: 1e4,
+        norm_eps: 1e-5,
+        tie_embeddings: tie,
+        design: Architecture::Llama.design(),
+    };
+    let report = match (words.first().map(String::as_str), sizes.as_slice()) {
+        (Some("train"), &[d, layers, heads, vocab, batch, seq, steps]) => {
+            let config = config(d, layers, heads, heads, 8 * d / 3, vocab, false);
+            train(&config, batch, seq, steps as u64, DeviceChoice::Flex)?
+        }
+        (Some("generate"), &[d, layers, heads, kv_heads, d_ff, vocab, tokens]) => {
+            generate(&config(d, layers, heads, kv_heads, d_ff, vocab, true), tokens as u64, DeviceChoice::Flex)?
+        }
+        _ => return Err("bench train D LAYERS HEADS VOCAB BATCH SEQ STEPS | bench generate D LAYERS HEADS KV_HEADS D_FF VOCAB TOKENS".into()),
+    };
+    println!("{}", serde_json::to_string(&report)?);
+    Ok(())
+}
