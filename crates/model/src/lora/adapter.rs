@@ -1,6 +1,6 @@
 //! The trained update beside one frozen matrix.
 
-use crate::random::Random;
+use crate::{ops, random::Random};
 use burn::{
     module::{Module, Param, ParamId},
     tensor::{Device, Tensor, TensorData},
@@ -55,7 +55,8 @@ impl Adapter {
             }
             _ => x,
         };
-        x.matmul(self.a.val()).mul_scalar(self.scale).matmul(self.b.val())
+        let inner = ops::linear(x, self.a.val(), None).mul_scalar(self.scale);
+        ops::linear(inner, self.b.val(), None)
     }
 
     /// scale·A·B, for merging.
