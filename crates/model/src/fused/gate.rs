@@ -28,7 +28,7 @@ impl Curve {
 }
 
 /// 2√(2/π)
-const TWO_ROOT: f32 = 1.595_769_1;
+const TWO_ROOT: f32 = 1.595_769;
 const CUBIC: f32 = 0.044_715;
 
 /// σ(s(x)) and s'(x).
