@@ -7,6 +7,7 @@ use domain::{DeviceChoice, ModelConfig, model::Architecture};
 use training::bench::{generate, train};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    model::fused::compute_here();
     let words: Vec<String> = std::env::args().skip(1).collect();
     let sizes = words.iter().skip(1).map(|w| w.parse()).collect::<Result<Vec<usize>, _>>()?;
     let config = |d: usize, layers, heads, kv_heads, d_ff, vocab, tie| ModelConfig {

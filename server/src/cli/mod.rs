@@ -104,6 +104,10 @@ fn run(cli: Cli, out: Out) -> Result<ExitCode, ApiError> {
         Ok(probe) => training::probe::install(probe),
         Err(error) => out.say(&format!("GPUs are not looked for: the program cannot find itself: {error}")),
     }
+    // These compute on this thread until they end.
+    if matches!(cli.command, Command::Train(_) | Command::Model(_) | Command::TrainChild(_) | Command::Bench(_)) {
+        ::model::fused::compute_here();
+    }
     match cli.command {
         Command::Train(options) => return train::run(options, out),
         Command::Doctor(options) => return doctor::run(&options, out).map(done),

@@ -8,7 +8,7 @@ use super::{
 use rayon::prelude::*;
 
 /// Logits that exist at one time, about.
-const LOGITS: usize = 1 << 21;
+const LOGITS: usize = 1 << 20;
 /// Tokens at a time, at least: the product that sums the head's gradient reads and writes all of it each time.
 const TOKENS: usize = 128;
 

@@ -31,6 +31,16 @@ use glue::{
 use product::{Threads, product};
 use std::sync::Arc;
 
+/// Makes the calling thread one of those that compute, so that it works instead of sleeping until the others are done: a
+/// training otherwise goes to sleep some thousand times a step. To be called once, before anything is computed, by a
+/// thread that computes until the process ends; does nothing where it cannot help.
+pub fn compute_here() {
+    if std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1) {
+        // An error means that the threads are there already: then all stays as it was.
+        let _ = rayon::ThreadPoolBuilder::new().use_current_thread().build_global();
+    }
+}
+
 /// See [`crate::ops::linear`].
 pub(crate) fn linear(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
     Tensor::from_dispatch(apply(Linear, [x.into_dispatch(), weight.into_dispatch()]))
