@@ -166,7 +166,7 @@ mod tests {
         assert_eq!(tuned.weights_bytes, full.weights_bytes + trained);
         assert_eq!((tuned.gradients_bytes, tuned.optimizer_bytes), (trained, 2 * trained));
         assert!(tuned.total_bytes < full.total_bytes && tuned.flops < full.flops);
-        let dropped = estimate(Some(&LoraRecipe { dropout: 0.1, ..lora }));
+        let dropped = estimate(Some(&LoraRecipe { dropout: 0.1, ..lora.clone() }));
         // Twice 64 inputs of two targets in two layers for each of 32 tokens.
         assert_eq!(dropped.activations_bytes - tuned.activations_bytes, 2 * 64 * 2 * 2 * 32 * 4);
     }
