@@ -107,7 +107,7 @@ impl Shards {
 
     /// How many numbers all weights have; a head is not counted when it is `tied` to the embedding.
     pub(crate) fn parameters(&self, tied: bool) -> u64 {
-        let counts = |name: &str| !naming::is_buffer(name) && !(tied && name == "lm_head.weight");
+        let counts = |name: &str| !(naming::is_buffer(name) || tied && name == "lm_head.weight");
         let weights = self.entries.iter().filter(|(name, _)| counts(name));
         weights.map(|(_, entry)| entry.shape.iter().product::<usize>() as u64).sum()
     }
