@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 /// Steps that a new one is held against, and how many there must be.
-const WINDOW: usize = 100;
+const WINDOW: usize = 50;
 const FEWEST: usize = 20;
 /// After an alarm the same kind is silent for so many steps: what goes on being wrong is said once.
 const QUIET: u64 = 50;

@@ -138,6 +138,8 @@ async fn the_estimate_goes_with_the_run() {
         CreateRun { recipe: TINY.into(), dataset: "sums@1".into(), name: " mine ".into(), ..Default::default() };
     let run = bench.service.runs_create(create).await.unwrap();
     assert_eq!((run.row.name.as_str(), run.row.steps, run.row.dataset.to_string()), ("mine", 10, "sums@1".to_owned()));
+    let unnamed = CreateRun { recipe: TINY.into(), dataset: "sums@1".into(), ..Default::default() };
+    assert_eq!(bench.service.runs_create(unnamed).await.unwrap().row.name, "tiny", "the recipe's own name");
     let estimate = run.estimate.unwrap();
     // Two sequences of 31 tokens in each of 10 steps: the longest trace is shorter than the context.
     assert_eq!(estimate.tokens, 10 * 2 * 31);
