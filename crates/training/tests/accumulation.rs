@@ -11,7 +11,7 @@ use training::StopSignal;
 fn figures(batch: usize, accumulate: usize) -> (Vec<f64>, Vec<f64>) {
     let folder = tempfile::tempdir().unwrap();
     let mut job = job(folder.path(), 8);
-    (job.recipe.train.batch, job.recipe.train.accumulate) = (batch, accumulate);
+    (job.recipe.train.batch, job.recipe.train.accumulate) = (batch.into(), accumulate);
     (job.recipe.evaluation.every, job.recipe.evaluation.test_items) = (4, 1);
     let (mut steps, mut validations) = (Vec::new(), Vec::new());
     let mut sink = |event: TrainEvent| match event {

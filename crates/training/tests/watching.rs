@@ -170,7 +170,7 @@ fn averaged_weights_are_evaluated_and_exported_and_change_no_step() {
         let (job, events) = averaged(name, Some(decay), 1);
         let vocab =
             events.iter().find_map(|e| if let TrainEvent::Started { vocab, .. } = e { Some(*vocab) } else { None });
-        let config = job.recipe.model.config(vocab.unwrap());
+        let config = job.recipe.model.shape().unwrap().config(vocab.unwrap());
         let fresh = Decoder::new(&config, job.recipe.seed, &Device::flex());
         let before = values(&store::to_safetensors(&fresh).unwrap());
         let after = weights(&job.work.join("checkpoints/step-000000001/model.safetensors"));
@@ -189,7 +189,7 @@ fn a_row_unlike_all_others_raises_the_alarms() {
     let mut job = job(folder.path(), 150);
     // By this seed the odd row, of 150, comes at step 133.
     (job.recipe.seed, job.recipe.optimizer.learning_rate) = (7, 0.01);
-    (job.recipe.train.batch, job.recipe.train.accumulate) = (1, 1);
+    (job.recipe.train.batch, job.recipe.train.accumulate) = (1.into(), 1);
     (job.recipe.evaluation.every, job.recipe.evaluation.test_items) = (0, 1);
     job.recipe.checkpoint.every = 0;
     let mut odd = only_the_first_row(&job, 149);
