@@ -1,6 +1,7 @@
 //! The protocol between a page and the preview's Web Worker: JSON messages, one enum a direction.
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Where the browser computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,11 +36,13 @@ impl Default for SamplerSettings {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ToPreview {
-    /// Fetch (or take from the cache) and build the model. URLs are content-addressed.
+    /// Fetch (or take from the cache) and build the model.
     Load {
-        config_url: String,
-        tokenizer_url: String,
-        weights_url: String,
+        /// The files of a run's model by name, each with a URL that is content-addressed.
+        files: BTreeMap<String, String>,
+        /// What the recipe puts before every prompt.
+        #[serde(default)]
+        system: Option<String>,
         backend: PreviewBackend,
     },
     Generate {

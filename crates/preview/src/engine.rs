@@ -4,7 +4,8 @@ use crate::js;
 use burn::tensor::Device;
 use domain::preview::PreviewBackend;
 use model::{Decoder, Generator, Sampler, config, store};
-use text::tokenizer::Tokenizer;
+use std::collections::BTreeMap;
+use text::{language::Language, pretrained};
 
 /// Tokens measured on each back end, after one that warms up.
 const MEASURED: usize = 6;
@@ -12,7 +13,8 @@ const MEASURED: usize = 6;
 /// A model ready to write.
 pub(crate) struct Engine {
     pub(crate) decoder: Decoder,
-    pub(crate) tokenizer: Tokenizer,
+    /// How it is spoken to.
+    pub(crate) language: Language,
     pub(crate) backend: PreviewBackend,
     /// Why this back end.
     pub(crate) reason: String,
@@ -20,18 +22,28 @@ pub(crate) struct Engine {
 
 /// The files of a model.
 pub(crate) struct Files {
-    pub(crate) config: Vec<u8>,
-    pub(crate) tokenizer: Vec<u8>,
+    /// What [`TEXTS`] names, as far as it is there.
+    pub(crate) texts: BTreeMap<String, String>,
     pub(crate) weights: Vec<u8>,
 }
 
+const CONFIG: &str = "config.json";
+/// The files that are read besides the weights.
+pub(crate) const TEXTS: [&str; 6] = [
+    CONFIG,
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "chat_template.jinja",
+];
+
 /// Builds the model. `auto` measures WebGPU against the CPU and takes the faster; a choice is obeyed while it works.
 pub(crate) async fn build(files: Files, wanted: PreviewBackend) -> Result<Engine, String> {
-    let text = |bytes: Vec<u8>, name: &str| String::from_utf8(bytes).map_err(|_| format!("{name} is not text"));
-    let shape = config::from_json(&text(files.config, "config.json")?).map_err(|e| e.to_string())?;
-    let tokenizer = Tokenizer::from_json(&text(files.tokenizer, "tokenizer.json")?).map_err(|e| e.to_string())?;
+    let shape = config::from_json(files.texts.get(CONFIG).map_or("", String::as_str)).map_err(|e| e.to_string())?;
+    let language = language(&files.texts)?;
     let on = |device: &Device| store::from_safetensors(&shape, &files.weights, device).map_err(|e| e.to_string());
-    let engine = |decoder, backend, reason| Engine { decoder, tokenizer, backend, reason };
+    let engine = |decoder, backend, reason| Engine { decoder, language, backend, reason };
     if wanted == PreviewBackend::Flex {
         return Ok(engine(on(&Device::flex())?, PreviewBackend::Flex, "CPU: chosen by you".to_owned()));
     }
@@ -66,6 +78,20 @@ pub(crate) async fn build(files: Files, wanted: PreviewBackend) -> Result<Engine
             }
         }
     }
+}
+
+/// As the model was trained: by its chat template where it has one.
+fn language(texts: &BTreeMap<String, String>) -> Result<Language, String> {
+    let text = |name: &str| texts.get(name).map(String::as_str);
+    let said = text("generation_config.json").or(text(CONFIG)).unwrap_or_default();
+    let said = config::token_ids(said).map_err(|e| e.to_string())?;
+    let files = pretrained::Files {
+        tokenizer: text("tokenizer.json").unwrap_or_default(),
+        tokenizer_config: text("tokenizer_config.json"),
+        special_tokens_map: text("special_tokens_map.json"),
+        chat_template: text("chat_template.jinja"),
+    };
+    Language::of_export(files, said.bos, &said.eos).map_err(|e| e.to_string())
 }
 
 /// Software adapters run on the same CPU, slower than the CPU path itself.

@@ -1,22 +1,28 @@
 //! The worker's side of the protocol: hears the page, answers it, never dies of an error.
 
 use crate::{
-    engine::{self, Engine, Files},
+    engine::{self, Engine, Files, TEXTS},
     fetch, js,
 };
 use domain::preview::{FromPreview, PreviewBackend, PreviewToken, Rival, SamplerSettings, ToPreview};
 use model::{Generator, Sampler};
-use std::{cell::RefCell, collections::HashSet, rc::Rc};
-use text::layout;
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, HashSet},
+    rc::Rc,
+};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{DedicatedWorkerGlobalScope, MessageEvent};
 
+const WEIGHTS: &str = "model.safetensors";
 /// The worker looks for messages this often while it writes, in milliseconds.
 const BREATH: f64 = 25.0;
 
 thread_local! {
     static ENGINE: RefCell<Option<Rc<Engine>>> = const { RefCell::new(None) };
+    /// What goes before every prompt.
+    static SYSTEM: RefCell<Option<String>> = const { RefCell::new(None) };
     /// Generations asked to stop.
     static STOPPED: RefCell<HashSet<u32>> = RefCell::new(HashSet::new());
 }
@@ -46,8 +52,8 @@ fn say(message: &FromPreview) {
 
 async fn obey(message: ToPreview) {
     match message {
-        ToPreview::Load { config_url, tokenizer_url, weights_url, backend } => {
-            if let Err(message) = load([config_url, tokenizer_url, weights_url], backend).await {
+        ToPreview::Load { files, system, backend } => {
+            if let Err(message) = load(files, system, backend).await {
                 say(&FromPreview::Failed { id: None, message });
             }
         }
@@ -62,17 +68,23 @@ async fn obey(message: ToPreview) {
     }
 }
 
-async fn load(urls: [String; 3], backend: PreviewBackend) -> Result<(), String> {
+async fn load(files: BTreeMap<String, String>, system: Option<String>, backend: PreviewBackend) -> Result<(), String> {
     let tell =
         |stage: &'static str| move |done, total| say(&FromPreview::Progress { stage: stage.to_owned(), done, total });
-    let (config, _) = fetch::bytes(&urls[0], |_, _| {}).await?;
-    let (tokenizer, _) = fetch::bytes(&urls[1], |_, _| {}).await?;
-    let (weights, cached) = fetch::bytes(&urls[2], tell("Fetching the model")).await?;
+    let mut texts = BTreeMap::new();
+    for name in TEXTS {
+        if let Some(url) = files.get(name) {
+            let (bytes, _) = fetch::bytes(url, |_, _| {}).await?;
+            texts.insert(name.to_owned(), String::from_utf8(bytes).map_err(|_| format!("{name} is not text"))?);
+        }
+    }
+    let url = files.get(WEIGHTS).ok_or_else(|| format!("the model has no {WEIGHTS}"))?;
+    let (weights, cached) = fetch::bytes(url, tell("Fetching the model")).await?;
     tell("Building the model")(0, 0);
     js::breathe().await;
     let model_hash = js::sha256(&weights).await;
     let parameters = |engine: &Engine| engine.decoder.config().parameters();
-    let engine = engine::build(Files { config, tokenizer, weights }, backend).await?;
+    let engine = engine::build(Files { texts, weights }, backend).await?;
     say(&FromPreview::Loaded {
         backend: engine.backend,
         reason: engine.reason.clone(),
@@ -81,12 +93,15 @@ async fn load(urls: [String; 3], backend: PreviewBackend) -> Result<(), String> 
         cached,
     });
     ENGINE.replace(Some(Rc::new(engine)));
+    SYSTEM.replace(system);
     Ok(())
 }
 
 async fn generate(id: u32, prompt: &str, max_new_tokens: u32, settings: SamplerSettings) -> Result<(), String> {
     let engine = ENGINE.with_borrow(Clone::clone).ok_or("no model is loaded yet")?;
-    let ids = layout::encode_prompt(&engine.tokenizer, prompt).map_err(|e| e.to_string())?;
+    let system = SYSTEM.with_borrow(Clone::clone);
+    let ids = engine.language.encode_prompt(system.as_deref(), prompt).map_err(|e| e.to_string())?;
+    let stops = engine.language.stops();
     let mut generator = Generator::new(&engine.decoder, &ids, Sampler::new(settings)).map_err(|e| e.to_string())?;
     let (mut made, mut shown) = (Vec::new(), String::new());
     let (begun, mut breath) = (js::now(), js::now());
@@ -101,18 +116,18 @@ async fn generate(id: u32, prompt: &str, max_new_tokens: u32, settings: SamplerS
             break;
         }
         let Some(choice) = generator.next().await.map_err(|e| e.to_string())? else { break };
-        if choice.token == engine.tokenizer.eos() {
+        if stops.contains(&choice.token) {
             finish = "stop";
             break;
         }
         made.push(choice.token);
-        let all = engine.tokenizer.decode(&made).map_err(|e| e.to_string())?;
+        let all = engine.language.decode(&made).map_err(|e| e.to_string())?;
         // Half a character (of byte-level BPE) is held back until it is whole.
         let text = all.strip_prefix(&shown).filter(|new| !new.ends_with('\u{fffd}')).unwrap_or_default().to_owned();
         shown.push_str(&text);
         let name = |id: u32| {
-            let text = engine.tokenizer.decode(&[id]).unwrap_or_default();
-            if text.is_empty() { engine.tokenizer.token(id) } else { text }
+            let text = engine.language.decode(&[id]).unwrap_or_default();
+            if text.is_empty() { engine.language.token(id) } else { text }
         };
         let rivals = choice.rivals.iter().map(|(id, p)| Rival { text: name(*id), probability: *p }).collect();
         let token = PreviewToken { token: choice.token, text, probability: choice.probability, rivals };

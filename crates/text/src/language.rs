@@ -96,6 +96,14 @@ impl Language {
         }
     }
 
+    /// The token as the vocabulary writes it.
+    pub fn token(&self, id: u32) -> String {
+        match self {
+            Self::Own(tokenizer) => tokenizer.token(id),
+            Self::Base(base) => base.plain.id_to_token(id).unwrap_or_else(|| "?".to_owned()),
+        }
+    }
+
     /// Any of them ends an answer; the first is the trained one.
     pub fn stops(&self) -> Vec<u32> {
         match self {

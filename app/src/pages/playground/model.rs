@@ -10,22 +10,19 @@ use crate::{
 };
 use domain::{
     api::RunDetail,
+    event::ExportedFile,
     preview::{PreviewBackend, ToPreview},
 };
 use leptos::prelude::*;
+use std::collections::BTreeMap;
 
 /// Addresses of the run's files, each with its content's hash, so that a browser may keep them for ever.
 fn load_message(run: &RunDetail, backend: PreviewBackend) -> Option<ToPreview> {
-    let url = |name: &str| {
-        let file = run.files.iter().find(|file| file.name == name)?;
-        Some(format!("/api/runs/{}/files/{name}?sha256={}", run.row.id, file.sha256))
-    };
-    Some(ToPreview::Load {
-        config_url: url("config.json")?,
-        tokenizer_url: url("tokenizer.json")?,
-        weights_url: url("model.safetensors")?,
-        backend,
-    })
+    let url = |file: &ExportedFile| format!("/api/runs/{}/files/{}?sha256={}", run.row.id, file.name, file.sha256);
+    let files: BTreeMap<String, String> = run.files.iter().map(|file| (file.name.clone(), url(file))).collect();
+    let complete = ["config.json", "tokenizer.json", "model.safetensors"].iter().all(|name| files.contains_key(*name));
+    let system = run.recipe.data.system.clone();
+    complete.then_some(ToPreview::Load { files, system, backend })
 }
 
 #[component]
