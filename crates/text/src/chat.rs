@@ -34,6 +34,13 @@ impl Message {
     }
 }
 
+/// A conversation as text, and the bytes of it that the assistant says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    pub text: String,
+    pub spans: Vec<Range<usize>>,
+}
+
 /// A template, ready to render.
 #[derive(Debug)]
 pub struct Template {
@@ -43,9 +50,6 @@ pub struct Template {
     /// Whether the template says itself which words are the assistant's.
     tagged: bool,
 }
-
-/// A text and the bytes of it that are trained.
-pub type Tagged = (String, Vec<Range<usize>>);
 
 const NAME: &str = "chat";
 /// What `{% generation %}` calls, and the variable that asks it for marks around what it renders.
@@ -77,7 +81,7 @@ impl Template {
 
     /// The conversation as text, and the bytes of it that the template puts between `{% generation %}` and
     /// `{% endgeneration %}`; none when it has no such tags.
-    pub fn render_generations(&self, messages: &[Message]) -> Result<Option<Tagged>, TemplateError> {
+    pub fn render_generations(&self, messages: &[Message]) -> Result<Option<Rendered>, TemplateError> {
         if !self.tagged {
             return Ok(None);
         }
@@ -95,7 +99,7 @@ impl Template {
                 None => {}
             }
         }
-        Ok(Some((text, spans)))
+        Ok(Some(Rendered { text, spans }))
     }
 
     fn rendered(&self, messages: &[Message], answer: bool, marks: &str) -> Result<String, TemplateError> {

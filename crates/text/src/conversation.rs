@@ -3,7 +3,7 @@
 //! trained, else the text is compared with what generation would start from at each turn.
 
 use crate::{
-    chat::{Message, Template, TemplateError},
+    chat::{Message, Rendered, Template, TemplateError},
     layout::Encoded,
     pretrained::{Pretrained, PretrainedError},
     tokenizer::TokenizerError,
@@ -44,14 +44,14 @@ impl From<TokenizerError> for ConversationError {
 
 /// The tokens of a conversation of any number of turns, with the mask of what is trained.
 pub fn encode(pretrained: &Pretrained, messages: &[Message]) -> Result<Encoded, ConversationError> {
-    let (text, spans) = match pretrained.layout().render_generations(messages)? {
+    let rendered = match pretrained.layout().render_generations(messages)? {
         Some(tagged) => tagged,
         None => compared(pretrained, messages)?,
     };
-    if spans.is_empty() {
+    if rendered.spans.is_empty() {
         return Err(ConversationError::NoAnswer);
     }
-    Ok(masked(pretrained, &text, &spans)?)
+    Ok(masked(pretrained, &rendered)?)
 }
 
 /// The tokens of one question and its answer. The tokens before the answer are those of [`opening`].
@@ -95,7 +95,7 @@ pub fn with_system(pretrained: &Pretrained, system: &str, messages: &[Message]) 
 
 /// The conversation's text and the spans of the assistant's turns in it, found by rendering the conversation up to each turn.
 /// A turn begins where generation would begin; it ends with the template's stop token.
-fn compared(pretrained: &Pretrained, messages: &[Message]) -> Result<(String, Vec<Range<usize>>), ConversationError> {
+fn compared(pretrained: &Pretrained, messages: &[Message]) -> Result<Rendered, ConversationError> {
     let template = pretrained.layout();
     let text = template.render(messages, false)?;
     let stop = stop_token(pretrained, template);
@@ -107,7 +107,8 @@ fn compared(pretrained: &Pretrained, messages: &[Message]) -> Result<(String, Ve
         let with = template.render(&messages[..=at], false)?;
         let length = match (text.strip_prefix(with.as_str()), &stop) {
             (Some(later), stop) => {
-                let turn = &rest[..rest.len() - later.len()];
+                // A prompt for generation that is longer than the turn itself is no beginning of it.
+                let turn = &rest[..rest.len().checked_sub(later.len()).ok_or_else(rewritten)?];
                 stop.as_ref().and_then(|stop| Some(turn.rfind(stop)? + stop.len())).unwrap_or(turn.len())
             }
             // The turn reads otherwise once more follows it (Qwen3 drops what was thought): it ends at its first stop token.
@@ -116,7 +117,7 @@ fn compared(pretrained: &Pretrained, messages: &[Message]) -> Result<(String, Ve
         };
         spans.push(before.len()..before.len() + length);
     }
-    Ok((text, spans))
+    Ok(Rendered { text, spans })
 }
 
 /// The token that the template puts behind the assistant's words, learnt from a conversation of two.
@@ -128,7 +129,8 @@ fn stop_token(pretrained: &Pretrained, template: &Template) -> Option<String> {
 }
 
 /// A token is trained when it overlaps a span, as `transformers` has it.
-fn masked(pretrained: &Pretrained, text: &str, spans: &[Range<usize>]) -> Result<Encoded, TokenizerError> {
+fn masked(pretrained: &Pretrained, rendered: &Rendered) -> Result<Encoded, TokenizerError> {
+    let Rendered { text, spans } = rendered;
     let mut cuts = vec![0];
     if !opens_alike(pretrained, text, spans)? {
         cuts.extend(spans.iter().map(|span| span.start));
@@ -136,12 +138,11 @@ fn masked(pretrained: &Pretrained, text: &str, spans: &[Range<usize>]) -> Result
     cuts.push(text.len());
     let mut encoded = Encoded { ids: Vec::new(), mask: Vec::new() };
     for piece in cuts.windows(2) {
-        let (ids, places) = pretrained.encode_with_places(&text[piece[0]..piece[1]])?;
-        encoded.ids.extend(ids);
-        encoded.mask.extend(places.iter().map(|(start, end)| {
-            let (start, end) = (start + piece[0], end + piece[0]);
-            spans.iter().any(|span| start < span.end && end > span.start)
-        }));
+        for (id, place) in pretrained.encode_with_places(&text[piece[0]..piece[1]])? {
+            let (start, end) = (place.start + piece[0], place.end + piece[0]);
+            encoded.ids.push(id);
+            encoded.mask.push(spans.iter().any(|span| start < span.end && end > span.start));
+        }
     }
     Ok(encoded)
 }

@@ -7,7 +7,7 @@ use crate::{
     tokenizer::TokenizerError,
 };
 use serde_json::Value;
-use std::{collections::BTreeMap, str::FromStr};
+use std::{collections::BTreeMap, ops::Range, str::FromStr};
 use tokenizers::Tokenizer as Inner;
 
 /// The texts of the files that lie beside the weights.
@@ -43,9 +43,6 @@ pub struct Pretrained {
     plain: Template,
 }
 
-/// Ids, and for each the bytes of the text that it stands for.
-type Placed = (Vec<u32>, Vec<(usize, usize)>);
-
 /// The names under which templates know special tokens.
 const SPECIALS: [&str; 7] =
     ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
@@ -77,9 +74,10 @@ impl Pretrained {
     }
 
     /// As [`Pretrained::encode`], each id with the bytes of `text` that it stands for.
-    pub(crate) fn encode_with_places(&self, text: &str) -> Result<Placed, TokenizerError> {
+    pub(crate) fn encode_with_places(&self, text: &str) -> Result<Vec<(u32, Range<usize>)>, TokenizerError> {
         let encoding = self.inner.encode(text, false).map_err(|e| TokenizerError::Encode(e.to_string()))?;
-        Ok((encoding.get_ids().to_vec(), encoding.get_offsets().to_vec()))
+        let places = encoding.get_offsets().iter().map(|(start, end)| *start..*end);
+        Ok(encoding.get_ids().iter().copied().zip(places).collect())
     }
 
     /// The longest token of its own (added to the vocabulary, such as `<|im_end|>`) that `text` begins with.
