@@ -15,7 +15,6 @@ use crate::{
     preflight::Preflight,
     start::{self, Start},
 };
-use burn::module::Module;
 use domain::{Job, NewTrace, TrainEvent, estimate, recipe::Micro};
 use model::{Decoder, devices, store::StoreError};
 use std::{io, time::Instant};
