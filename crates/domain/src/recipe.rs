@@ -179,7 +179,7 @@ pub struct TrainRecipe {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch_total: Option<usize>,
     /// Compute each block again on the way back instead of keeping what it made: a third more work, far less memory.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub recompute: bool,
     /// Stop after this many minutes with what is there; none: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
