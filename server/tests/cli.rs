@@ -157,7 +157,7 @@ fn a_run_from_start_to_answer() {
     assert!(first.status.success(), "{}", String::from_utf8_lossy(&first.stderr));
     let answer: Value = serde_json::from_slice(&first.stdout).unwrap();
     assert!(answer["tokens"].as_u64().unwrap() <= 4);
-    assert_eq!(fs::read_dir(cache.join("anneal/models")).unwrap().count(), 3, "kept by their hash");
+    assert_eq!(fs::read_dir(cache.join("anneal/models")).unwrap().count(), 5, "kept by their hash");
 }
 
 #[test]

@@ -15,11 +15,17 @@ const DRIVER: &str = "/usr/lib/chromium/vk_swiftshader_icd.json";
 /// Set in the process that a test starts.
 const INSIDE: &str = "ANNEAL_TEST_INSIDE";
 
+/// Said by the process whose test held.
+const HELD: &str = "all of it held";
+
 /// Runs a test's body in a process of its own, whose Vulkan loader knows SwiftShader alone. The loader reads the environment
 /// when it is first used, and a process cannot safely change its own.
 fn on_swiftshader(test: &str, body: fn()) {
     if std::env::var_os(INSIDE).is_some() {
-        return body();
+        body();
+        // A body that fails does not get here.
+        println!("{HELD}");
+        return;
     }
     assert!(
         Path::new(DRIVER).is_file(),
@@ -33,7 +39,8 @@ fn on_swiftshader(test: &str, body: fn()) {
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&out.stdout) + String::from_utf8_lossy(&out.stderr);
-    assert!(out.status.success() && said.contains("1 passed"), "{}: {said}", out.status);
+    // Not by the exit status: when its process ends, SwiftShader at times crashes in its own clean-up.
+    assert!(said.contains(HELD), "{}: {said}", out.status);
     print!("{said}");
 }
 
