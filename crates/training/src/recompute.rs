@@ -57,7 +57,11 @@ mod tests {
         module::{ModuleVisitor, Param},
         tensor::Device,
     };
-    use domain::{ModelConfig, model::Architecture};
+    use domain::{
+        ModelConfig,
+        finetune::{LoraRecipe, Target},
+        model::Architecture,
+    };
     use model::random::Random;
     use text::layout::Encoded;
 
@@ -74,6 +78,44 @@ mod tests {
         let mut values = Values(gradients, Vec::new());
         decoder.visit(&mut values);
         values.1
+    }
+
+    /// What dropout zeroes must be zeroed both times.
+    #[test]
+    fn adapters_with_dropout_are_computed_again_alike() {
+        let config = ModelConfig {
+            architecture: Architecture::Llama,
+            vocab: 30,
+            d_model: 16,
+            layers: 3,
+            heads: 2,
+            kv_heads: 2,
+            head_dim: 8,
+            d_ff: 24,
+            context: 64,
+            rope_theta: 1e4,
+            norm_eps: 1e-5,
+            tie_embeddings: true,
+            design: Architecture::Llama.design(),
+        };
+        let recipe = LoraRecipe { rank: 2, dropout: 0.5, targets: Target::ALL.to_vec(), ..LoraRecipe::default() };
+        let mut decoder = Decoder::new(&config, 1, &Device::flex().autodiff()).with_lora(&recipe, 2).unwrap();
+        let row = Encoded { ids: (0..20).map(|i| i * 7 % 30).collect(), mask: vec![true; 20] };
+        let batch = batches::batch([&row]);
+        let both = |decoder: &Decoder| {
+            [false, true].map(|recompute| {
+                let objective = Objective { recompute, ..Objective::default() };
+                let (_, gradients) = objective::gradients(decoder, &batch, 1.0, objective);
+                optimizer::global_norm(decoder, &gradients)
+            })
+        };
+        let plain = both(&decoder);
+        decoder.draw_dropout(Some(9));
+        let dropped = both(&decoder);
+        for [kept, again] in [plain, dropped] {
+            assert!((kept / again - 1.0).abs() <= 1e-6, "{kept} {again}");
+        }
+        assert_ne!(plain[0], dropped[0]);
     }
 
     #[test]

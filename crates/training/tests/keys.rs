@@ -93,7 +93,7 @@ const ROWS: &[Row] = &[
     ("optimizer.momentum", &[("optimizer.kind", "muon")], &["0.5"], In::Losses),
     ("optimizer.clip_norm", &[], &["0.01"], In::Losses),
     ("schedule.kind", &[], &["constant"], In::Rates),
-    ("schedule.kind", &[], &["linear"], In::Rates),
+    ("schedule.kind", &[], &["linear", "cosine"], In::Rates),
     ("schedule.kind", &[], &["wsd"], In::Rates),
     ("schedule.warmup_steps", &[], &["4"], In::Rates),
     ("schedule.min_ratio", &[], &["0.9"], In::Rates),
