@@ -76,7 +76,7 @@ const ROWS: &[Row] = &[
     ("data.system", &[], &["Add."], In::Losses),
     ("train.steps", &[], &["4"], In::Steps),
     ("train.batch", &[], &["3"], In::Losses),
-    ("train.accumulate", &[], &["2"], In::Losses),
+    ("train.accumulate", &[], &["2", "3"], In::Losses),
     ("train.batch_total", &[("train.batch", "auto"), ("train.batch_total", "2")], &["4"], In::Losses),
     ("train.recompute", &[], &["true"], In::Elsewhere),
     ("train.max_minutes", &[], &["1e-9"], In::Steps),
