@@ -143,10 +143,13 @@ impl Service {
         std::fs::create_dir_all(&folder)?;
         for file in files {
             let (object, place) = (self.store().objects().path(&file.sha256), folder.join(&file.name));
-            if std::fs::canonicalize(&place).is_ok_and(|there| there == object) {
+            // Links within the data directory, so that it may be moved as a whole.
+            let target =
+                object.strip_prefix(self.data_dir()).map_or_else(|_| object.clone(), |o| Path::new("../..").join(o));
+            if std::fs::read_link(&place).is_ok_and(|there| there == target) {
                 continue;
             }
-            match std::os::unix::fs::symlink(&object, &place) {
+            match std::os::unix::fs::symlink(&target, &place) {
                 // Another request has just made it.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 made => made?,

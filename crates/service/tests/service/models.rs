@@ -152,4 +152,9 @@ async fn workers_get_the_folder() {
     let folder = lease.job.base.unwrap();
     assert!(folder.starts_with(bench.data.path().canonicalize().unwrap()));
     assert_eq!(std::fs::read_to_string(folder.join("config.json")).unwrap(), "{}");
+    // A data directory that is moved takes its models along.
+    let (elsewhere, old) = (tempfile::tempdir().unwrap(), bench.data.path().canonicalize().unwrap());
+    let (within, moved) = (folder.strip_prefix(&old).unwrap(), elsewhere.path().join("data"));
+    std::fs::rename(&old, &moved).unwrap();
+    assert_eq!(std::fs::read_to_string(moved.join(within).join("config.json")).unwrap(), "{}");
 }
