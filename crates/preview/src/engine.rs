@@ -85,13 +85,9 @@ fn language(texts: &BTreeMap<String, String>) -> Result<Language, String> {
     let text = |name: &str| texts.get(name).map(String::as_str);
     let said = text("generation_config.json").or(text(CONFIG)).unwrap_or_default();
     let said = config::token_ids(said).map_err(|e| e.to_string())?;
-    let files = pretrained::Files {
-        tokenizer: text("tokenizer.json").unwrap_or_default(),
-        tokenizer_config: text("tokenizer_config.json"),
-        special_tokens_map: text("special_tokens_map.json"),
-        chat_template: text("chat_template.jinja"),
-    };
-    Language::of_export(files, said.bos, &said.eos).map_err(|e| e.to_string())
+    let owned = |name: &str| Ok::<_, String>(texts.get(name).cloned());
+    let files = pretrained::Texts::read(owned)?.unwrap_or_default();
+    Language::of_export(files.files(), said.bos, &said.eos).map_err(|e| e.to_string())
 }
 
 /// Software adapters run on the same CPU, slower than the CPU path itself.

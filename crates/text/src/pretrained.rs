@@ -20,6 +20,37 @@ pub struct Files<'a> {
     pub chat_template: Option<&'a str>,
 }
 
+/// The same texts, owned by whoever reads them from a folder, a cache or a server.
+#[derive(Debug, Clone, Default)]
+pub struct Texts {
+    tokenizer: String,
+    tokenizer_config: Option<String>,
+    special_tokens_map: Option<String>,
+    chat_template: Option<String>,
+}
+
+impl Texts {
+    /// Asks `text` for each file by its name; none when there is no tokenizer.
+    pub fn read<E>(text: impl Fn(&str) -> Result<Option<String>, E>) -> Result<Option<Self>, E> {
+        let Some(tokenizer) = text("tokenizer.json")? else { return Ok(None) };
+        Ok(Some(Self {
+            tokenizer,
+            tokenizer_config: text("tokenizer_config.json")?,
+            special_tokens_map: text("special_tokens_map.json")?,
+            chat_template: text("chat_template.jinja")?,
+        }))
+    }
+
+    pub fn files(&self) -> Files<'_> {
+        Files {
+            tokenizer: &self.tokenizer,
+            tokenizer_config: self.tokenizer_config.as_deref(),
+            special_tokens_map: self.special_tokens_map.as_deref(),
+            chat_template: self.chat_template.as_deref(),
+        }
+    }
+}
+
 /// Why they cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum PretrainedError {

@@ -65,6 +65,24 @@ mod tests {
     use model::random::Random;
     use text::layout::Encoded;
 
+    fn config(architecture: Architecture, tied: bool) -> ModelConfig {
+        ModelConfig {
+            architecture,
+            vocab: 30,
+            d_model: 16,
+            layers: 3,
+            heads: 2,
+            kv_heads: 2,
+            head_dim: 8,
+            d_ff: 24,
+            context: 64,
+            rope_theta: 1e4,
+            norm_eps: 1e-5,
+            tie_embeddings: tied,
+            design: architecture.design(),
+        }
+    }
+
     struct Values<'a>(&'a GradientsParams, Vec<Vec<f32>>);
 
     impl ModuleVisitor for Values<'_> {
@@ -83,21 +101,7 @@ mod tests {
     /// What dropout zeroes must be zeroed both times.
     #[test]
     fn adapters_with_dropout_are_computed_again_alike() {
-        let config = ModelConfig {
-            architecture: Architecture::Llama,
-            vocab: 30,
-            d_model: 16,
-            layers: 3,
-            heads: 2,
-            kv_heads: 2,
-            head_dim: 8,
-            d_ff: 24,
-            context: 64,
-            rope_theta: 1e4,
-            norm_eps: 1e-5,
-            tie_embeddings: true,
-            design: Architecture::Llama.design(),
-        };
+        let config = config(Architecture::Llama, true);
         let recipe = LoraRecipe { rank: 2, dropout: 0.5, targets: Target::ALL.to_vec(), ..LoraRecipe::default() };
         let mut decoder = Decoder::new(&config, 1, &Device::flex().autodiff()).with_lora(&recipe, 2).unwrap();
         let row = Encoded { ids: (0..20).map(|i| i * 7 % 30).collect(), mask: vec![true; 20] };
@@ -133,21 +137,7 @@ mod tests {
         let kept = Objective::default();
         let again = Objective { recompute: true, ..kept };
         for (architecture, tied) in Architecture::ALL.into_iter().flat_map(|a| [(a, true), (a, false)]) {
-            let config = ModelConfig {
-                architecture,
-                vocab: 30,
-                d_model: 16,
-                layers: 3,
-                heads: 2,
-                kv_heads: 2,
-                head_dim: 8,
-                d_ff: 24,
-                context: 64,
-                rope_theta: 1e4,
-                norm_eps: 1e-5,
-                tie_embeddings: tied,
-                design: architecture.design(),
-            };
+            let config = config(architecture, tied);
             let decoder = Decoder::new(&config, 1, &Device::flex().autodiff());
             for batch in [&apart, &packed] {
                 let (loss, plain) = objective::gradients(&decoder, batch, 7.0, kept);

@@ -14,7 +14,7 @@ use model::{
     random::Random,
     store::{self, StoreError},
 };
-use text::{language::Language, pretrained::Files};
+use text::{language::Language, pretrained::Texts};
 
 /// Where the weights come from.
 pub(crate) struct Start {
@@ -41,17 +41,8 @@ pub(crate) fn base(job: &Job) -> Result<Option<Folder>, TrainError> {
 /// How the base model is spoken to.
 pub(crate) fn language(folder: &Folder) -> Result<Language, TrainError> {
     let text = |name: &str| folder.text(name).map_err(broken);
-    let tokenizer = text("tokenizer.json")?;
-    let tokenizer = tokenizer.ok_or_else(|| TrainError::Base("it has no tokenizer.json".to_owned()))?;
-    let (config, map) = (text("tokenizer_config.json")?, text("special_tokens_map.json")?);
-    let template = text("chat_template.jinja")?;
-    let files = Files {
-        tokenizer: &tokenizer,
-        tokenizer_config: config.as_deref(),
-        special_tokens_map: map.as_deref(),
-        chat_template: template.as_deref(),
-    };
-    let language = Language::base(files, folder.tokens.bos, &folder.tokens.eos)?;
+    let texts = Texts::read(text)?.ok_or_else(|| TrainError::Base("it has no tokenizer.json".to_owned()))?;
+    let language = Language::base(texts.files(), folder.tokens.bos, &folder.tokens.eos)?;
     if language.vocab_size() > folder.config.vocab {
         let (known, rows) = (language.vocab_size(), folder.config.vocab);
         return Err(TrainError::Base(format!("its tokenizer has {known} tokens, its embedding {rows}")));

@@ -17,7 +17,7 @@ use std::{
     path::{Path, PathBuf},
     time::Instant,
 };
-use text::{language::Language, pretrained::Files};
+use text::{language::Language, pretrained::Texts};
 use tokio::io::AsyncWriteExt;
 use training::bench::ready;
 
@@ -149,17 +149,10 @@ fn answer(
 /// How the model is spoken to: as it was trained.
 fn language(settings: &str, text: impl Fn(&str) -> Result<Option<String>, ApiError>) -> Result<Language, ApiError> {
     let bad = |e: &dyn std::fmt::Display| ApiError::internal(format!("the run's tokenizer cannot be used: {e}"));
-    let (tokenizer, config) = (text("tokenizer.json")?.unwrap_or_default(), text("tokenizer_config.json")?);
-    let (map, template) = (text("special_tokens_map.json")?, text("chat_template.jinja")?);
+    let texts = Texts::read(&text)?.unwrap_or_default();
     let generation = text("generation_config.json")?;
     let said = config::token_ids(generation.as_deref().unwrap_or(settings)).map_err(|e| bad(&e))?;
-    let files = Files {
-        tokenizer: &tokenizer,
-        tokenizer_config: config.as_deref(),
-        special_tokens_map: map.as_deref(),
-        chat_template: template.as_deref(),
-    };
-    Language::of_export(files, said.bos, &said.eos).map_err(|e| bad(&e))
+    Language::of_export(texts.files(), said.bos, &said.eos).map_err(|e| bad(&e))
 }
 
 /// The file's place in the cache, fetched if it is not there.

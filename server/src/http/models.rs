@@ -15,7 +15,7 @@ use futures::TryStreamExt;
 use model::Folder;
 use serde::Deserialize;
 use std::{io, path::Path};
-use text::{language::Language, pretrained::Files};
+use text::{language::Language, pretrained::Texts};
 
 #[derive(Deserialize)]
 pub(super) struct About {
@@ -48,16 +48,8 @@ fn look(path: &Path) -> Result<(ModelConfig, Vec<String>, bool), String> {
     let folder = Folder::open(path).map_err(|e| e.to_string())?;
     let dtypes = folder.check().map_err(|e| e.to_string())?;
     let text = |name: &str| folder.text(name).map_err(|e| e.to_string());
-    let tokenizer = text("tokenizer.json")?.ok_or("there is no tokenizer.json")?;
-    let (config, map) = (text("tokenizer_config.json")?, text("special_tokens_map.json")?);
-    let template = text("chat_template.jinja")?;
-    let files = Files {
-        tokenizer: &tokenizer,
-        tokenizer_config: config.as_deref(),
-        special_tokens_map: map.as_deref(),
-        chat_template: template.as_deref(),
-    };
-    let language = Language::base(files, folder.tokens.bos, &folder.tokens.eos).map_err(|e| e.to_string())?;
+    let texts = Texts::read(text)?.ok_or("there is no tokenizer.json")?;
+    let language = Language::base(texts.files(), folder.tokens.bos, &folder.tokens.eos).map_err(|e| e.to_string())?;
     let (known, rows) = (language.vocab_size(), folder.config.vocab);
     if known > rows {
         return Err(format!("its tokenizer has {known} tokens, its embedding {rows}"));

@@ -8,7 +8,7 @@ use serde::Serialize;
 use std::{path::PathBuf, time::Instant};
 use text::{
     chat::Message,
-    pretrained::{Files, Pretrained},
+    pretrained::{Pretrained, Texts},
 };
 use training::bench::ready;
 
@@ -69,16 +69,8 @@ pub(super) fn run(options: &Options, out: Out) -> Result<(), ApiError> {
 fn pretrained(folder: &Folder, options: &Options) -> Result<Pretrained, ApiError> {
     let text = |name: &str| folder.text(name).map_err(|e| bad(&options.model, &e));
     let refused = |what: String| ApiError::field(options.model.display().to_string(), what);
-    let tokenizer = text("tokenizer.json")?.ok_or_else(|| refused("there is no tokenizer.json".to_owned()))?;
-    let (config, map) = (text("tokenizer_config.json")?, text("special_tokens_map.json")?);
-    let template = text("chat_template.jinja")?;
-    let files = Files {
-        tokenizer: &tokenizer,
-        tokenizer_config: config.as_deref(),
-        special_tokens_map: map.as_deref(),
-        chat_template: template.as_deref(),
-    };
-    Pretrained::new(files).map_err(|e| refused(e.to_string()))
+    let texts = Texts::read(text)?.ok_or_else(|| refused("there is no tokenizer.json".to_owned()))?;
+    Pretrained::new(texts.files()).map_err(|e| refused(e.to_string()))
 }
 
 fn answer(
