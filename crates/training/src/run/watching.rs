@@ -1,6 +1,6 @@
 //! What the loop watches for beside training: alarms, room on the disk, and the weights worth keeping in the end.
 
-use super::Loop;
+use super::steps::Loop;
 use crate::{alarms::Figures, checkpoint::Progress, disk};
 use domain::TrainEvent;
 use model::Decoder;
