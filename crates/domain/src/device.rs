@@ -14,6 +14,8 @@ pub enum DeviceChoice {
     Flex,
     /// A GPU by Vulkan, through Burn wgpu.
     Vulkan,
+    /// An NVIDIA GPU by CUDA, in a build with feature `cuda`.
+    Cuda,
 }
 
 impl DeviceChoice {
@@ -22,6 +24,7 @@ impl DeviceChoice {
             Self::Auto => "auto",
             Self::Flex => "flex",
             Self::Vulkan => "vulkan",
+            Self::Cuda => "cuda",
         }
     }
 }
@@ -33,7 +36,8 @@ impl FromStr for DeviceChoice {
             "auto" => Ok(Self::Auto),
             "flex" | "cpu" => Ok(Self::Flex),
             "vulkan" | "wgpu" | "gpu" => Ok(Self::Vulkan),
-            _ => Err(format!("unknown device {text:?}; known: auto, flex, vulkan")),
+            "cuda" => Ok(Self::Cuda),
+            _ => Err(format!("unknown device {text:?}; known: auto, flex, vulkan, cuda")),
         }
     }
 }
@@ -47,7 +51,7 @@ impl fmt::Display for DeviceChoice {
 /// A device that Burn can use.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DeviceInfo {
-    /// `flex` or `vulkan`.
+    /// `flex`, `vulkan` or `cuda`.
     pub backend: String,
     /// The processor's or adapter's own name.
     pub name: String,

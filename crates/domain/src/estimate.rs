@@ -132,6 +132,7 @@ mod tests {
             accumulate: 1,
             batch_total: None,
             recompute: false,
+            precision: Default::default(),
             max_minutes: None,
             label_smoothing: 0.0,
             z_loss: 0.0,

@@ -5,6 +5,7 @@ use crate::{
     device::DeviceChoice,
     finetune::{LoraRecipe, Method, ModelSource},
     optimizer::is_default,
+    precision::Precision,
 };
 pub use crate::{
     micro_batch::{Micro, MicroBatch},
@@ -181,6 +182,9 @@ pub struct TrainRecipe {
     /// Compute each block again on the way back instead of keeping what it made: a third more work, far less memory.
     #[serde(default, skip_serializing_if = "is_default")]
     pub recompute: bool,
+    /// What matrix products and activations are computed in.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub precision: Precision,
     /// Stop after this many minutes with what is there; none: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_minutes: Option<f64>,

@@ -4,7 +4,7 @@
 use crate::{cache::KvCache, lora::Adapter, ops};
 use burn::{
     module::{Module, Param},
-    tensor::Tensor,
+    tensor::{FloatDType, Tensor},
 };
 use domain::{ModelConfig, model::Norm as Kind};
 
@@ -77,6 +77,8 @@ pub struct Pass {
     pub(crate) rotation: Option<(Tensor<4>, Tensor<4>)>,
     /// Added to the scores: 0 where a token may look, far below 0 where not. `[rows or 1, 1, seq, keys]`
     pub(crate) mask: Tensor<4>,
+    /// What the blocks compute in between two norms and a residual sum.
+    pub(crate) compute: FloatDType,
 }
 
 impl Block {
@@ -89,10 +91,11 @@ impl Block {
         pass: &Pass,
         cache: Option<(&mut KvCache, usize)>,
     ) -> Tensor<3> {
-        let normed = self.attention_norm.forward(x.clone(), config);
-        let x = x + self.attend(normed, config, pass, cache);
-        let normed = self.feed_norm.forward(x.clone(), config);
-        x + self.feed(normed, config)
+        let normed = |norm: &Norm, x: &Tensor<3>| ops::cast(norm.forward(x.clone(), config), pass.compute);
+        let attended = self.attend(normed(&self.attention_norm, &x), config, pass, cache);
+        let x = x + ops::cast(attended, FloatDType::F32);
+        let fed = self.feed(normed(&self.feed_norm, &x), config);
+        x + ops::cast(fed, FloatDType::F32)
     }
 
     /// # Shapes

@@ -10,7 +10,7 @@ use crate::{
 };
 use burn::{
     module::{Module, Param, ParamId},
-    tensor::{Device, Int, Tensor, TensorData},
+    tensor::{Device, FloatDType, Int, Tensor, TensorData},
 };
 use domain::{ModelConfig, model::Positions};
 
@@ -27,6 +27,9 @@ pub struct Decoder {
     pub(crate) head: Option<Param<Tensor<2>>>,
     #[module(skip)]
     pub(crate) config: ModelConfig,
+    /// What the blocks and the output head compute in, where a whole sequence is read at once.
+    #[module(skip)]
+    pub(crate) compute: FloatDType,
 }
 
 impl Decoder {
@@ -41,6 +44,18 @@ impl Decoder {
 
     pub fn config(&self) -> &ModelConfig {
         &self.config
+    }
+
+    /// The same model with its matrix products and what lies between them in another precision; weights, the residual
+    /// stream, norms, softmax and loss stay f32 (Micikevicius et al. 2018). Generation is f32 always.
+    #[must_use]
+    pub fn computing_in(self, compute: FloatDType) -> Self {
+        Self { compute, ..self }
+    }
+
+    /// What [`Decoder::hidden`] and the output head compute in.
+    pub fn compute(&self) -> FloatDType {
+        self.compute
     }
 
     pub fn device(&self) -> Device {
@@ -102,7 +117,7 @@ impl Decoder {
                 (places, segments.len(), mask)
             }
         };
-        let pass = self.pass(&places, rows, mask, &device);
+        let pass = self.pass(&places, rows, mask, self.compute);
         (self.embed(ids, &places, rows), pass)
     }
 
@@ -130,20 +145,22 @@ impl Decoder {
         let [rows, new] = ids.dims();
         let (places, mask) = cache.places(new, MASKED);
         let mask = Tensor::from_data(TensorData::new(mask, [rows, 1, new, cache.capacity()]), &ids.device());
-        let pass = self.pass(&places, rows, mask, &ids.device());
+        let pass = self.pass(&places, rows, mask, FloatDType::F32);
         let mut x = self.embed(ids, &places, rows);
         for (layer, block) in self.blocks.iter().enumerate() {
             x = block.forward(x, &self.config, &pass, Some((&mut *cache, layer)));
         }
         cache.advance(new);
         let last = self.finish(x).narrow(1, new - 1, 1).reshape([rows, self.config.d_model]);
-        self.logits(last)
+        ops::linear(last, self.output(), None)
     }
 
+    /// In f32, whatever they are computed in.
+    ///
     /// # Shapes
     /// `hidden` `[n, d_model]` → `[n, vocab]`
     pub fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
-        ops::linear(hidden, self.output(), None)
+        ops::cast(ops::linear(ops::cast(hidden, self.compute), self.output(), None), FloatDType::F32)
     }
 
     /// The summed cross-entropy, in nats, of the rows of `hidden` that `places` names, each with its target.
@@ -151,7 +168,7 @@ impl Decoder {
     /// # Shapes
     /// `hidden` `[n, d_model]` → `[1]`
     pub fn cross_entropy(&self, hidden: Tensor<2>, places: &[i32], targets: &[i32]) -> Tensor<1> {
-        ops::cross_entropy(hidden, self.output(), places, targets)
+        ops::cross_entropy(ops::cast(hidden, self.compute), self.output(), places, targets)
     }
 
     /// The output head, be it the embedding's.
@@ -169,9 +186,13 @@ impl Decoder {
     ///
     /// # Shapes
     /// `places` `[rows·seq]`, `mask` `[rows, 1, seq, keys]`
-    fn pass(&self, places: &[i64], rows: usize, mask: Tensor<4>, device: &Device) -> Pass {
+    fn pass(&self, places: &[i64], rows: usize, mask: Tensor<4>, compute: FloatDType) -> Pass {
         let rotary = self.config.design.positions == Positions::Rotary;
-        Pass { rotation: rotary.then(|| positions::rotation(&self.config, places, rows, device)), mask }
+        let rotation = rotary.then(|| {
+            let (cos, sin) = positions::rotation(&self.config, places, rows, &mask.device());
+            (ops::cast(cos, compute), ops::cast(sin, compute))
+        });
+        Pass { rotation, mask, compute }
     }
 
     /// # Shapes

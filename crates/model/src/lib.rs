@@ -4,6 +4,8 @@
 pub mod block;
 mod build;
 pub mod cache;
+#[cfg(not(target_family = "wasm"))]
+mod composed;
 pub mod config;
 pub mod decoder;
 pub mod devices;

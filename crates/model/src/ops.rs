@@ -1,9 +1,10 @@
 //! The decoder's mathematics, each piece a free function of plain tensors. On the CPU, natively, most are swapped for the
-//! operations of [`crate::fused`]; those of [`plain`] run on every device.
+//! operations of [`crate::fused`]; where else gradients are wanted, for those of [`crate::composed`]; those of [`plain`] run
+//! on every device.
 
 #[cfg(not(target_family = "wasm"))]
-use crate::fused;
-use burn::tensor::Tensor;
+use crate::{composed, fused};
+use burn::tensor::{FloatDType, Tensor};
 use domain::model::Activation;
 
 /// Returns the fused operation's result where the tensor lies within its reach.
@@ -16,14 +17,36 @@ macro_rules! fused {
     };
 }
 
-/// x·W + b
+/// The tensor in another precision, or itself where it has that already. Gradients come back in the precision it had.
+pub(crate) fn cast<const D: usize>(tensor: Tensor<D>, precision: FloatDType) -> Tensor<D> {
+    if FloatDType::from(tensor.dtype()) == precision { tensor } else { tensor.cast(precision) }
+}
+
+/// `operation` in f32, its result in the precision of `x`.
+fn in_f32<const D: usize>(x: Tensor<D>, operation: impl FnOnce(Tensor<D>) -> Tensor<D>) -> Tensor<D> {
+    let precision = FloatDType::from(x.dtype());
+    cast(operation(cast(x, FloatDType::F32)), precision)
+}
+
+/// Returns the composed operation's result where a backward pass will be asked for.
+macro_rules! composed {
+    ($tensor:expr, $result:expr) => {
+        #[cfg(not(target_family = "wasm"))]
+        if composed::takes(&$tensor) {
+            return $result;
+        }
+    };
+}
+
+/// x·W + b, in the precision of x.
 ///
 /// # Shapes
 /// `x` `[n, in]`, `weight` `[in, out]`, `bias` `[out]` → `[n, out]`
 pub(crate) fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
-    let product = product(x, weight);
+    let precision = FloatDType::from(x.dtype());
+    let product = product(x, cast(weight, precision));
     match bias {
-        Some(bias) => product + bias.unsqueeze(),
+        Some(bias) => product + cast(bias, precision).unsqueeze(),
         None => product,
     }
 }
@@ -39,7 +62,8 @@ fn product(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
 /// `x` `[.., size]`, `weight` `[size]` → as `x`
 pub(crate) fn rms_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, epsilon: f64) -> Tensor<D> {
     fused!(x, fused::rms_norm(x, weight, epsilon));
-    plain::rms_norm(x, weight, epsilon)
+    composed!(x, composed::rms_norm(x, weight, epsilon));
+    in_f32(x, |x| plain::rms_norm(x, weight, epsilon))
 }
 
 /// (x − mean(x)) / √(var(x) + ε) · weight + bias, over the last dimension (Ba, Kiros & Hinton 2016).
@@ -47,8 +71,14 @@ pub(crate) fn rms_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, epsilon:
 /// # Shapes
 /// `x` `[.., size]`, `weight` and `bias` `[size]` → as `x`
 pub(crate) fn layer_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, bias: Tensor<1>, epsilon: f64) -> Tensor<D> {
-    let centred = x.clone() - x.mean_dim(D - 1);
-    rms_norm(centred, weight, epsilon) + bias.unsqueeze()
+    #[cfg(not(target_family = "wasm"))]
+    if composed::takes(&x) && !fused::takes(&x) {
+        return composed::layer_norm(x, weight, bias, epsilon);
+    }
+    in_f32(x, |x| {
+        let centred = x.clone() - x.mean_dim(D - 1);
+        rms_norm(centred, weight, epsilon) + bias.unsqueeze()
+    })
 }
 
 /// Rotary positions (Su et al. 2021), as in `transformers`: the first half of a head is turned against the second.
@@ -57,6 +87,7 @@ pub(crate) fn layer_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, bias: 
 /// `x` `[batch, heads, seq, head_dim]`, `cos` and `sin` `[batch or 1, 1, seq, head_dim]` → as `x`
 pub(crate) fn rotate(x: Tensor<4>, cos: Tensor<4>, sin: Tensor<4>) -> Tensor<4> {
     fused!(x, fused::rotate(x, cos, sin));
+    composed!(x, composed::rotate(x, cos, sin));
     plain::rotate(x, cos, sin)
 }
 
@@ -72,6 +103,7 @@ pub(crate) fn attention(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, mask
     {
         return mixed;
     }
+    composed!(query, composed::attention(query, key, value, mask));
     plain::attention(query, key, value, mask)
 }
 
@@ -86,6 +118,7 @@ pub(crate) fn gated(gate: Tensor<2>, up: Tensor<2>, kind: Activation) -> Tensor<
     {
         return fused::gated(gate, up, curve);
     }
+    composed!(gate, composed::gated(gate, up, kind));
     plain::activate(gate, kind) * up
 }
 
@@ -98,6 +131,7 @@ pub(crate) fn activate(x: Tensor<2>, kind: Activation) -> Tensor<2> {
     {
         return fused::activate(x, curve);
     }
+    composed!(x, composed::activate(x, kind));
     plain::activate(x, kind)
 }
 
@@ -107,12 +141,13 @@ pub(crate) fn activate(x: Tensor<2>, kind: Activation) -> Tensor<2> {
 /// `hidden` `[n, d_model]`, `head` `[d_model, vocab]` → `[1]`
 pub(crate) fn cross_entropy(hidden: Tensor<2>, head: Tensor<2>, places: &[i32], targets: &[i32]) -> Tensor<1> {
     fused!(hidden, fused::cross_entropy(hidden, head, places, targets));
+    composed!(hidden, composed::cross_entropy(hidden, head, places, targets));
     plain::cross_entropy(hidden, head, places, targets)
 }
 
 /// Of Burn's own operations, which every device has.
 pub(crate) mod plain {
-    use super::{Activation, Tensor};
+    use super::{Activation, FloatDType, Tensor, cast};
     use burn::tensor::{Int, TensorData, activation};
 
     pub(crate) fn rms_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, epsilon: f64) -> Tensor<D> {
@@ -131,13 +166,15 @@ pub(crate) mod plain {
         let groups = heads / key.dims()[1];
         let (key, value) = (repeat(key, groups), repeat(value, groups));
         let scale = 1.0 / (head_dim as f64).sqrt();
-        let scores = query.mul_scalar(scale).matmul(key.transpose()) + mask;
-        activation::softmax(scores, 3).matmul(value)
+        let precision = FloatDType::from(query.dtype());
+        let scores = query.mul_scalar(scale).matmul(key.transpose());
+        let chosen = activation::softmax(cast(scores, FloatDType::F32) + mask, 3);
+        cast(chosen, precision).matmul(value)
     }
 
     /// # Shapes
     /// `[batch, kv_heads, seq, head_dim]` → `[batch, kv_heads·groups, seq, head_dim]`
-    fn repeat(x: Tensor<4>, groups: usize) -> Tensor<4> {
+    pub(crate) fn repeat(x: Tensor<4>, groups: usize) -> Tensor<4> {
         if groups == 1 {
             return x;
         }
@@ -167,7 +204,8 @@ pub(crate) mod plain {
         let device = hidden.device();
         let ints =
             |values: &[i32]| Tensor::<1, Int>::from_data(TensorData::new(values.to_vec(), [values.len()]), &device);
-        let logits = hidden.select(0, ints(places)).matmul(head);
+        let head = cast(head, FloatDType::from(hidden.dtype()));
+        let logits = cast(hidden.select(0, ints(places)).matmul(head), FloatDType::F32);
         let chosen = activation::log_softmax(logits, 1).gather(1, ints(targets).reshape([targets.len(), 1]));
         chosen.sum().neg()
     }

@@ -3,8 +3,8 @@
 //! `bench train D LAYERS HEADS VOCAB BATCH SEQ STEPS` or `bench generate D LAYERS HEADS KV_HEADS D_FF VOCAB TOKENS`,
 //! always on the CPU; prints the report as JSON.
 
-use domain::{DeviceChoice, ModelConfig, model::Architecture};
-use training::bench::{generate, train};
+use domain::{DeviceChoice, ModelConfig, Precision, model::Architecture};
+use training::bench::{Size, generate, train};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     model::fused::compute_here();
@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let report = match (words.first().map(String::as_str), sizes.as_slice()) {
         (Some("train"), &[d, layers, heads, vocab, batch, seq, steps]) => {
             let config = config(d, layers, heads, heads, 8 * d / 3, vocab, false);
-            train(&config, batch, seq, steps as u64, DeviceChoice::Flex)?
+            train(&config, Size { batch, seq, steps: steps as u64 }, DeviceChoice::Flex, Precision::F32)?
         }
         (Some("generate"), &[d, layers, heads, kv_heads, d_ff, vocab, tokens]) => {
             generate(&config(d, layers, heads, kv_heads, d_ff, vocab, true), tokens as u64, DeviceChoice::Flex)?

@@ -4,7 +4,7 @@ use crate::packing;
 use model::random::Random;
 use text::layout::Encoded;
 
-/// A micro-batch on the host, padded on the right to its longest sequence.
+/// A micro-batch on the host, padded on the right.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Batch {
     /// Sequences.
@@ -23,14 +23,14 @@ pub(crate) struct Batch {
 
 /// Inputs are all tokens but the last; the target of a place is the next token.
 pub(crate) fn batch<'a>(rows: impl IntoIterator<Item = &'a Encoded>) -> Batch {
-    laid_out(&rows.into_iter().map(|row| vec![row]).collect::<Vec<_>>())
+    laid_out(&rows.into_iter().map(|row| vec![row]).collect::<Vec<_>>(), 1)
 }
 
-/// The micro-batch of sequences, each of one or more rows one behind the other.
-pub(crate) fn laid_out(sequences: &[Vec<&Encoded>]) -> Batch {
+/// The micro-batch of sequences, each of one or more rows one behind the other; its length is a multiple of `stride`.
+pub(crate) fn laid_out(sequences: &[Vec<&Encoded>], stride: usize) -> Batch {
     let lengths: Vec<Vec<usize>> =
         sequences.iter().map(|rows| rows.iter().map(|row| row.ids.len() - 1).collect()).collect();
-    let length = lengths.iter().map(|l| l.iter().sum()).max().unwrap_or(0);
+    let length = lengths.iter().map(|l| l.iter().sum()).max().unwrap_or(0).next_multiple_of(stride);
     let mut batch = Batch {
         rows: sequences.len(),
         length,
@@ -188,10 +188,22 @@ mod tests {
         assert_eq!((made.length, made.tokens, &made.segments), (3, 5, &None));
         assert_eq!(made.ids, [1, 7, 8, 1, 9, 0]);
         assert_eq!((made.places, made.targets), (vec![1, 2, 3, 4], vec![8, 2, 9, 2]));
-        let packed = laid_out(&[vec![&row, &short], vec![&short]]);
+        let packed = laid_out(&[vec![&row, &short], vec![&short]], 1);
         assert_eq!((packed.length, packed.tokens), (5, 7));
         assert_eq!(packed.ids, [1, 7, 8, 1, 9, 1, 9, 0, 0, 0]);
         assert_eq!((packed.places, packed.targets), (vec![1, 2, 3, 4, 5, 6], vec![8, 2, 9, 2, 9, 2]));
         assert_eq!(packed.segments, Some(vec![vec![3, 2], vec![2]]));
+    }
+
+    #[test]
+    fn padding_up_to_a_stride_changes_places_alone() {
+        let row = |length: u32| Encoded { ids: (0..=length).collect(), mask: vec![true; length as usize + 1] };
+        let rows = [row(5), row(3)];
+        let sequences = [vec![&rows[0]], vec![&rows[1]]];
+        let (tight, wide) = (laid_out(&sequences, 1), laid_out(&sequences, 8));
+        assert_eq!((tight.length, wide.length), (5, 8));
+        assert_eq!((tight.targets.clone(), tight.tokens), (wide.targets.clone(), wide.tokens));
+        assert_eq!(tight.places, [0, 1, 2, 3, 4, 5, 6, 7]);
+        assert_eq!(wide.places, [0, 1, 2, 3, 4, 8, 9, 10]);
     }
 }

@@ -4,6 +4,7 @@
 use crate::{
     optimizer::{Optimizer, Saved},
     patience::Patience,
+    precision::LossScale,
     run::TrainError,
     start::{Start, trained_weights},
 };
@@ -28,6 +29,9 @@ pub(crate) struct Progress {
     pub(crate) best_step: Option<u64>,
     #[serde(default)]
     pub(crate) patience: Patience,
+    /// Where training in f16 is with its loss scale.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) loss_scale: Option<LossScale>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -10,29 +10,57 @@ use burn::tensor::Device;
 use domain::{DeviceChoice, DeviceInfo};
 use model::devices::{self, Adapter, AdapterKind, DeviceError};
 
+/// A device ready to train on.
+#[derive(Debug, Clone)]
+pub struct Opened {
+    pub device: Device,
+    pub info: DeviceInfo,
+    /// Whether its half precision was held against the CPU and found good enough to train in.
+    pub half: bool,
+}
+
+impl Opened {
+    fn flex() -> Self {
+        let (device, info) = devices::flex();
+        Self { device, info, half: false }
+    }
+
+    fn gpu(adapter: Adapter, half: bool) -> Result<Self, DeviceError> {
+        Ok(Self { device: devices::open(&adapter)?, info: adapter.info, half })
+    }
+}
+
+/// What the lengths of micro-batches should be multiples of: a GPU compiles and tries kernels for each new length, and its
+/// matrix units want whole tiles.
+pub(crate) fn stride(info: &DeviceInfo) -> usize {
+    if info.backend == "flex" { 1 } else { 64 }
+}
+
 /// Opens what a recipe asks for; `say` gets the reason where there was a choice.
-pub fn open(choice: DeviceChoice, say: &mut dyn FnMut(String)) -> Result<(Device, DeviceInfo), DeviceError> {
+pub fn open(choice: DeviceChoice, say: &mut dyn FnMut(String)) -> Result<Opened, DeviceError> {
     match choice {
-        DeviceChoice::Flex => Ok(devices::flex()),
-        DeviceChoice::Vulkan => {
-            let adapter = named(say)?;
-            Ok((devices::open(&adapter)?, adapter.info))
+        DeviceChoice::Flex => Ok(Opened::flex()),
+        DeviceChoice::Vulkan | DeviceChoice::Cuda => {
+            let (adapter, half) = named(choice, say).map_err(|reason| DeviceError::none(choice, reason))?;
+            Opened::gpu(adapter, half)
         }
         DeviceChoice::Auto => {
             let Some(probe) = probe::installed() else {
                 say("device: the CPU, since this program does not look for GPUs".into());
-                return Ok(devices::flex());
+                return Ok(Opened::flex());
             };
-            let (adapter, why) = choose(probe.adapters(), &mut |index, adapter| verdict(probe, index, &adapter.info));
+            let mut half = false;
+            let (adapter, why) = choose(probe.adapters(), &mut |index, adapter| {
+                let verdict = verdict(probe, index, &adapter.info);
+                half = matches!(&verdict, Verdict::Measured(parity) if parity.half_agrees());
+                verdict
+            });
             say(format!("device: {why}"));
-            match adapter.map(|adapter| (devices::open(&adapter), adapter.info)) {
-                Some((Ok(device), info)) => Ok((device, info)),
-                Some((Err(error), _)) => {
-                    say(format!("device: the CPU after all: {error}"));
-                    Ok(devices::flex())
-                }
-                None => Ok(devices::flex()),
-            }
+            let Some(adapter) = adapter else { return Ok(Opened::flex()) };
+            Opened::gpu(adapter, half).or_else(|error| {
+                say(format!("device: the CPU after all: {error}"));
+                Ok(Opened::flex())
+            })
         }
     }
 }
@@ -67,29 +95,34 @@ pub(crate) fn choose(
     (None, format!("the CPU: {}", reasons.join("; ")))
 }
 
-/// A recipe that names Vulkan gets the best adapter, with a warning where its numbers differ.
-fn named(say: &mut dyn FnMut(String)) -> Result<Adapter, DeviceError> {
+/// A recipe that names a back end gets its best adapter, with a warning where its numbers differ; and whether half precision
+/// agrees.
+fn named(choice: DeviceChoice, say: &mut dyn FnMut(String)) -> Result<(Adapter, bool), String> {
     let Some(probe) = probe::installed() else {
-        return first(devices::adapters()?);
+        return Ok((first(choice, devices::adapters()?)?.1, true));
     };
-    let adapter = first(probe.adapters().map_err(DeviceError::NoVulkan)?)?;
+    let (index, adapter) = first(choice, probe.adapters()?)?;
     let name = &adapter.info.name;
-    match verdict(probe, 0, &adapter.info) {
-        Verdict::Measured(parity) if parity.agrees() => {
-            say(format!("device: {name}, which agrees with the CPU ({})", figures(&parity)));
-        }
-        Verdict::Measured(parity) => say(format!(
+    let parity = match verdict(probe, index, &adapter.info) {
+        Verdict::Measured(parity) => parity,
+        Verdict::Failed(reason) => return Err(format!("the check of {name} failed: {reason}")),
+    };
+    if parity.agrees() {
+        say(format!("device: {name}, which agrees with the CPU ({})", figures(&parity)));
+    } else {
+        say(format!(
             "device: {name}, as the recipe asks; its numbers differ from the CPU's ({}, and no more than loss \
              {LOSS_TOLERANCE:.0e}, gradients {GRADIENT_TOLERANCE:.0e} should): do not trust this run",
             figures(&parity)
-        )),
-        Verdict::Failed(reason) => return Err(DeviceError::NoVulkan(format!("the check of {name} failed: {reason}"))),
+        ));
     }
-    Ok(adapter)
+    Ok((adapter, parity.half_agrees()))
 }
 
-fn first(adapters: Vec<Adapter>) -> Result<Adapter, DeviceError> {
-    adapters.into_iter().next().ok_or_else(|| DeviceError::NoVulkan("no adapter was found".into()))
+/// The first adapter that this back end reaches, with its number among all.
+fn first(choice: DeviceChoice, adapters: Vec<Adapter>) -> Result<(usize, Adapter), String> {
+    let mut all = adapters.into_iter().enumerate();
+    all.find(|(_, adapter)| adapter.info.backend == choice.key()).ok_or_else(|| "no adapter was found".into())
 }
 
 /// Kept from an earlier check, or checked now and kept. A driver that failed is not tried again by a run.
@@ -109,7 +142,10 @@ fn verdict(probe: &Probe, index: usize, device: &DeviceInfo) -> Verdict {
 }
 
 pub(crate) fn figures(parity: &Parity) -> String {
-    format!("loss within {:.0e}, gradients within {:.0e}", parity.loss, parity.gradient)
+    let half = parity.half.as_ref().map_or_else(String::new, |half| {
+        format!("; in half precision loss within {:.0e}, gradients within {:.0e}", half.loss, half.gradient)
+    });
+    format!("loss within {:.0e}, gradients within {:.0e}{half}", parity.loss, parity.gradient)
 }
 
 #[cfg(test)]
@@ -123,14 +159,14 @@ mod tests {
     }
 
     fn off(by: f64) -> Verdict {
-        Verdict::Measured(Parity { loss: by / 100.0, gradient: by, step_seconds: 0.0 })
+        Verdict::Measured(Parity { loss: by / 100.0, gradient: by, step_seconds: 0.0, half: None })
     }
 
     #[test]
     fn auto_takes_the_first_hardware_that_agrees_and_says_why() {
         use AdapterKind::{Discrete, Integrated, Software};
         let (big, small, soft) = (adapter("Big", Discrete), adapter("Small", Integrated), adapter("Soft", Software));
-        let crashed = || Verdict::Failed("the Vulkan driver crashed (signal 11)".into());
+        let crashed = || Verdict::Failed("the GPU driver crashed (signal 11)".into());
         for (found, verdicts, takes, says) in [
             (Err("no adapter was found".to_owned()), vec![], None, "the CPU: no adapter was found"),
             (Ok(vec![soft.clone()]), vec![], None, "the CPU: Soft is a software GPU"),
@@ -151,7 +187,7 @@ mod tests {
                 Ok(vec![big, soft]),
                 vec![crashed()],
                 None,
-                "the CPU: the check of Big failed: the Vulkan driver crashed (signal 11); Soft is",
+                "the CPU: the check of Big failed: the GPU driver crashed (signal 11); Soft is",
             ),
         ] {
             let mut verdicts = verdicts.into_iter();

@@ -58,7 +58,7 @@ fn read(device: DeviceInfo, verdict: Verdict) -> DeviceCheck {
     match verdict {
         Verdict::Measured(parity) => {
             let agrees = parity.agrees();
-            let Parity { loss, gradient, step_seconds } = parity;
+            let Parity { loss, gradient, step_seconds, .. } = parity;
             let note = match (device.backend.as_str(), agrees) {
                 ("flex", true) => "repeats itself exactly",
                 (_, true) => "agrees with Flex",

@@ -4,6 +4,7 @@
 
 use crate::{parity, probe::Verdict};
 use domain::DeviceInfo;
+use model::devices::KERNELS;
 use serde::{Deserialize, Serialize};
 use std::{fs, io, path::PathBuf};
 
@@ -17,6 +18,9 @@ struct Entry {
     driver: Option<String>,
     anneal: String,
     revision: u32,
+    /// What chose and compiled the kernels.
+    #[serde(default)]
+    kernels: String,
     verdict: Verdict,
 }
 
@@ -27,13 +31,15 @@ impl Entry {
             driver: device.driver.clone(),
             anneal: env!("CARGO_PKG_VERSION").to_owned(),
             revision: parity::REVISION,
+            kernels: KERNELS.to_owned(),
             verdict,
         }
     }
 
     fn is_of(&self, device: &DeviceInfo) -> bool {
-        let here = (env!("CARGO_PKG_VERSION"), parity::REVISION);
-        self.name == device.name && self.driver == device.driver && (self.anneal.as_str(), self.revision) == here
+        let here = (env!("CARGO_PKG_VERSION"), parity::REVISION, KERNELS);
+        let made = (self.anneal.as_str(), self.revision, self.kernels.as_str());
+        self.name == device.name && self.driver == device.driver && made == here
     }
 }
 
@@ -91,8 +97,8 @@ mod tests {
     fn a_verdict_is_kept_for_the_adapter_and_its_driver() {
         let folder = tempfile::tempdir().unwrap();
         let known = Known(Some(folder.path().join("anneal/devices.json")));
-        let good = Verdict::Measured(Parity { loss: 1e-7, gradient: 1e-5, step_seconds: 0.1 });
-        let bad = Verdict::Failed("the Vulkan driver crashed (signal 11)".into());
+        let good = Verdict::Measured(Parity { loss: 1e-7, gradient: 1e-5, step_seconds: 0.1, half: None });
+        let bad = Verdict::Failed("the GPU driver crashed (signal 11)".into());
         assert_eq!(known.get(&gpu("A", "1")), None);
         known.keep(&gpu("A", "1"), &bad);
         known.keep(&gpu("B", "1"), &good);

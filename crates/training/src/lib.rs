@@ -21,6 +21,7 @@ mod optimizer;
 mod packing;
 pub mod parity;
 mod patience;
+mod precision;
 mod preflight;
 pub mod probe;
 mod recompute;

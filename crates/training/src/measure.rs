@@ -67,7 +67,7 @@ fn packed_batch(rows: &[Vec<u32>], capacity: usize) -> Batch {
     let lengths: Vec<usize> = rows.iter().map(|row| row.ids.len() - 1).collect();
     let sequences = packing::best_fit(&(0..rows.len()).collect::<Vec<_>>(), &lengths, capacity);
     let of = |sequence: &Vec<usize>| sequence.iter().map(|row| &rows[*row]).collect();
-    batches::laid_out(&sequences.iter().map(of).collect::<Vec<_>>())
+    batches::laid_out(&sequences.iter().map(of).collect::<Vec<_>>(), 1)
 }
 
 fn backward(decoder: &Decoder, batch: &Batch) -> (f64, GradientsParams) {

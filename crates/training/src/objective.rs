@@ -36,14 +36,28 @@ impl Objective {
     }
 }
 
+/// A sum that the device may still be at work on. Reading it waits for all that was asked of the device before: on a GPU
+/// nothing should be read before the last of a step's work is asked for.
+pub(crate) struct Sum(Tensor<1>);
+
+impl Sum {
+    pub(crate) fn new(sum: Tensor<1>) -> Self {
+        Self(sum.detach())
+    }
+
+    pub(crate) fn read(self) -> f64 {
+        f64::from(self.0.into_scalar::<f32>())
+    }
+}
+
 /// The objective's sum over the batch divided by `by`, and its gradients.
-pub(crate) fn gradients(decoder: &Decoder, batch: &Batch, by: f64, objective: Objective) -> (f64, GradientsParams) {
+pub(crate) fn gradients(decoder: &Decoder, batch: &Batch, by: f64, objective: Objective) -> (Sum, GradientsParams) {
     if objective.recompute {
         return recompute::gradients(decoder, batch, by, objective);
     }
     let sum = objective.of_hidden(decoder, batch, loss::hidden(decoder, batch)).div_scalar(by);
     let gradients = GradientsParams::from_grads(sum.backward(), decoder);
-    (f64::from(sum.into_scalar::<f32>()), gradients)
+    (Sum::new(sum), gradients)
 }
 
 /// Each place: (1 − ε)·(−log p(target)) + ε·mean over the vocabulary of −log p (Szegedy et al. 2016, as in

@@ -2,11 +2,11 @@
 //! weight at every step, are held against each other. Wrong kernels have made trainings diverge before (burn#5162,
 //! burn#5202), and on a device of one's own is the place to find out.
 
-use crate::{batches::Batch, loss, optimizer::Optimizer};
+use crate::{batches::Batch, loss, optimizer::Optimizer, precision::LossScale};
 use burn::{
     module::{Module, ModuleVisitor, Param},
     optim::GradientsParams,
-    tensor::{Device, Tensor},
+    tensor::{Device, FloatDType, Tensor},
 };
 use domain::{ModelConfig, model::Architecture, recipe::OptimizerRecipe};
 use model::{Decoder, devices, random::Random};
@@ -17,8 +17,11 @@ use std::time::Instant;
 pub const LOSS_TOLERANCE: f64 = 1e-4;
 /// The largest relative difference of one weight's gradient, ‖found − expected‖ / ‖expected‖.
 pub const GRADIENT_TOLERANCE: f64 = 1e-2;
+/// The same for half precision against f32: what rounding to 8 bits (bf16) makes of a small model, and some room.
+pub const HALF_LOSS_TOLERANCE: f64 = 1e-2;
+pub const HALF_GRADIENT_TOLERANCE: f64 = 1e-1;
 /// Of this check and of what it runs on; to be raised when either changes, so that kept results are made anew.
-pub(crate) const REVISION: u32 = 2;
+pub(crate) const REVISION: u32 = 3;
 
 const STEPS: usize = 3;
 const ROWS: usize = 4;
@@ -33,23 +36,46 @@ pub struct Parity {
     pub gradient: f64,
     /// Of the last step; the first ones compile kernels.
     pub step_seconds: f64,
+    /// In the half precision that the device has matrix units for; none where it has none, or computes no numbers in it.
+    #[serde(default)]
+    pub half: Option<Half>,
+}
+
+/// How far a device in half precision is from Flex in f32.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Half {
+    pub loss: f64,
+    pub gradient: f64,
 }
 
 impl Parity {
     pub fn agrees(&self) -> bool {
         self.loss <= LOSS_TOLERANCE && self.gradient <= GRADIENT_TOLERANCE
     }
+
+    /// Whether half precision may be trained in.
+    pub fn half_agrees(&self) -> bool {
+        self.half.as_ref().is_some_and(|h| h.loss <= HALF_LOSS_TOLERANCE && h.gradient <= HALF_GRADIENT_TOLERANCE)
+    }
 }
 
-/// Checks a Vulkan adapter in this process.
+/// Checks a GPU in this process.
 pub fn check(adapter: &devices::Adapter) -> Result<Parity, String> {
-    let device = devices::open(adapter).map_err(|devices::DeviceError::NoVulkan(reason)| reason)?;
-    compare(&train(&devices::flex().0), &train(&device))
+    let device = devices::open(adapter).map_err(|error| error.reason)?;
+    let expected = train(&devices::flex().0, FloatDType::F32);
+    let mut parity = compare(&expected, &train(&device, FloatDType::F32))?;
+    parity.half = devices::half(&device, &adapter.info).and_then(|half| in_half(&expected, &train(&device, half)));
+    Ok(parity)
+}
+
+fn in_half(expected: &Trace, found: &Trace) -> Option<Half> {
+    compare(expected, found).ok().map(|Parity { loss, gradient, .. }| Half { loss, gradient })
 }
 
 /// Flex against itself: it must repeat itself exactly.
 pub fn check_flex() -> Result<Parity, String> {
-    compare(&train(&devices::flex().0), &train(&devices::flex().0))
+    let train = || train(&devices::flex().0, FloatDType::F32);
+    compare(&train(), &train())
 }
 
 /// A loss and the gradients of all weights in visiting order, for each step.
@@ -77,9 +103,10 @@ fn shape() -> ModelConfig {
     }
 }
 
-fn train(device: &Device) -> Trace {
+fn train(device: &Device, compute: FloatDType) -> Trace {
     let config = shape();
-    let mut decoder = Decoder::new(&config, 1, &device.clone().autodiff());
+    let mut decoder = Decoder::new(&config, 1, &device.clone().autodiff()).computing_in(compute);
+    let factor = LossScale::first(compute).map_or(1.0, LossScale::factor);
     let mut optimizer = Optimizer::new(OptimizerRecipe::default());
     let mut random = Random(7);
     let places = ROWS * LENGTH;
@@ -97,10 +124,11 @@ fn train(device: &Device) -> Trace {
     for _ in 0..STEPS {
         let clock = Instant::now();
         let mean = loss::sum(&decoder, &batch).div_scalar(places as f64);
-        let gradients = GradientsParams::from_grads(mean.backward(), &decoder);
+        let gradients = GradientsParams::from_grads(mean.clone().mul_scalar(factor).backward(), &decoder);
         trace.losses.push(f64::from(mean.into_scalar::<f32>()));
-        trace.gradients.push(values(&decoder, &gradients));
-        decoder = optimizer.step(decoder, gradients, 1e-3).0;
+        let scaled = values(&decoder, &gradients).into_iter();
+        trace.gradients.push(scaled.map(|all| all.into_iter().map(|g| g / factor as f32).collect()).collect());
+        decoder = optimizer.step(decoder, gradients, factor, 1e-3).0;
         trace.step_seconds = clock.elapsed().as_secs_f64();
     }
     trace
@@ -122,7 +150,7 @@ fn values(decoder: &Decoder, gradients: &GradientsParams) -> Vec<Vec<f32>> {
 
 /// An error says what cannot be compared, such as NaN: a number would hide it.
 fn compare(expected: &Trace, found: &Trace) -> Result<Parity, String> {
-    let mut parity = Parity { loss: 0.0, gradient: 0.0, step_seconds: found.step_seconds };
+    let mut parity = Parity { loss: 0.0, gradient: 0.0, step_seconds: found.step_seconds, half: None };
     for (step, (e, f)) in expected.losses.iter().zip(&found.losses).enumerate() {
         if !f.is_finite() {
             return Err(format!("the loss of step {} is {f}", step + 1));
@@ -180,6 +208,18 @@ mod tests {
                 }
                 (found, says) => assert_eq!(found, says.map(|_| unreachable!()).map_err(str::to_owned)),
             }
+        }
+    }
+
+    #[test]
+    fn half_precision_stays_within_its_tolerance_on_the_cpu() {
+        let expected = train(&devices::flex().0, FloatDType::F32);
+        for compute in [FloatDType::BF16, FloatDType::F16] {
+            let half = in_half(&expected, &train(&devices::flex().0, compute));
+            let parity = Parity { loss: 0.0, gradient: 0.0, step_seconds: 0.0, half };
+            let half = parity.half.as_ref().unwrap();
+            // It is another computation, and not a wrong one.
+            assert!(parity.half_agrees() && half.gradient > 1e-5, "{compute:?}: {half:?}");
         }
     }
 

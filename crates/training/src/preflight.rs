@@ -14,7 +14,7 @@ use domain::{
     finetune::LoraRecipe,
     recipe::{Micro, TrainRecipe},
 };
-use model::Decoder;
+use model::{Decoder, devices};
 use serde::{Deserialize, Serialize};
 use std::{fs, path::Path, time::Instant};
 use text::layout::Encoded;
@@ -54,6 +54,8 @@ pub(crate) struct Preflight<'a> {
     pub(crate) recipe_hash: &'a str,
     /// Whether tensors lie in this process's memory.
     pub(crate) on_cpu: bool,
+    /// What lengths of micro-batches are multiples of.
+    pub(crate) stride: usize,
     /// Bytes of memory that were free before the model was made; none where nobody knows.
     pub(crate) available: Option<u64>,
 }
@@ -90,7 +92,7 @@ impl Preflight<'_> {
         } else {
             planned_micro
         };
-        let before = memory::resident();
+        let before = held(decoder);
         let pass = self.pass(decoder, tried.batch);
         let fit = |micro: Micro| self.corrected(micro, tried, before, pass, longest);
         let estimate = if choices.len() > 1 {
@@ -131,7 +133,7 @@ impl Preflight<'_> {
     fn pass(&self, decoder: &Decoder, batch: usize) -> Pass {
         let sequences = self.sampler.with_longest(batch);
         let rows = |sequence: &Vec<usize>| sequence.iter().map(|row| &self.rows[*row]).collect();
-        let batch = batches::laid_out(&sequences.iter().map(rows).collect::<Vec<_>>());
+        let batch = batches::laid_out(&sequences.iter().map(rows).collect::<Vec<_>>(), self.stride);
         measure(decoder, &batch, Objective::of(self.train), self.on_cpu)
     }
 
@@ -162,26 +164,35 @@ impl Preflight<'_> {
 /// Bytes that training with AdamW on batches like this one needs, from a pass that is measured; none where the system does not
 /// tell.
 pub(crate) fn needed(decoder: &Decoder, batch: &Batch, on_cpu: bool) -> Option<u64> {
-    let before = memory::resident();
+    let before = held(decoder);
     let moments = 2 * 4 * decoder.num_params() as u64;
     measure(decoder, batch, Objective::default(), on_cpu).bytes.map(|bytes| before + bytes + moments)
 }
 
 fn measure(decoder: &Decoder, batch: &Batch, objective: Objective, on_cpu: bool) -> Pass {
-    let before = memory::resident();
-    let known = on_cpu && memory::forget_peak();
+    let before = held(decoder);
+    let known = !on_cpu || memory::forget_peak();
     let mut seconds = step(decoder, batch, objective);
-    let bytes = known.then(|| memory::peak_since().saturating_sub(before));
-    if seconds < SHORT {
+    let most = if on_cpu { memory::peak_since() } else { held(decoder) };
+    let bytes = known.then(|| most.saturating_sub(before));
+    // So does a GPU, which compiles its kernels in the first.
+    if !on_cpu || seconds < SHORT {
         seconds = step(decoder, batch, objective);
     }
     Pass { bytes, seconds, places: (batch.rows * batch.length) as u64 }
+}
+
+/// Bytes that this process takes where the model lies: what a GPU once gave it keeps for the next pass.
+fn held(decoder: &Decoder) -> u64 {
+    devices::reserved(&decoder.device()).unwrap_or_else(memory::resident)
 }
 
 /// Seconds of a forward and backward pass whose gradients go unused.
 fn step(decoder: &Decoder, batch: &Batch, objective: Objective) -> f64 {
     let clock = Instant::now();
     // The loss is read, which waits for a device that works on its own.
-    drop(objective::gradients(decoder, batch, batch.places.len().max(1) as f64, objective));
+    let (loss, gradients) = objective::gradients(decoder, batch, batch.places.len().max(1) as f64, objective);
+    loss.read();
+    drop(gradients);
     clock.elapsed().as_secs_f64()
 }

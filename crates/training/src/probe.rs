@@ -1,8 +1,8 @@
-//! Asks for GPUs in a process of its own: a Vulkan driver that crashes or hangs ends that process and not ours. The program
+//! Asks for GPUs in a process of its own: a driver that crashes or hangs ends that process and not ours. The program
 //! is our own executable, called with a hidden command; what that command does is [`answer`].
 
 use crate::parity::{self, Parity};
-use model::devices::{self, Adapter, DeviceError};
+use model::devices::{self, Adapter};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
     ffi::OsString,
@@ -69,7 +69,7 @@ impl Probe {
         })
     }
 
-    /// The machine's Vulkan adapters, the most promising first; an error says why there are none.
+    /// The machine's GPUs, the most promising first; an error says why there are none.
     pub fn adapters(&self) -> Result<Vec<Adapter>, String> {
         self.ask(&[], self.list_within)?
     }
@@ -106,7 +106,7 @@ impl Probe {
             Ok(Some(json)) => serde_json::from_str(&json).map_err(|e| format!("the answer about GPUs is not one: {e}")),
             Ok(None) => Err(end(&mut child, &stderr)),
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                Err(format!("the Vulkan driver did not answer within {} s", within.as_secs_f64()))
+                Err(format!("the GPU driver did not answer within {} s", within.as_secs_f64()))
             }
         };
         // Drivers have crashed and hung while ending, too. After the answer nothing is wanted of the process.
@@ -127,7 +127,7 @@ fn end(child: &mut Child, stderr: &mpsc::Receiver<String>) -> String {
     };
     let said = stderr.recv_timeout(END_WITHIN).unwrap_or_default();
     let words = status.map_or_else(|| "does not end".to_owned(), words);
-    if said.is_empty() { format!("the Vulkan driver {words}") } else { format!("the Vulkan driver {words}: {said}") }
+    if said.is_empty() { format!("the GPU driver {words}") } else { format!("the GPU driver {words}: {said}") }
 }
 
 fn words(status: ExitStatus) -> String {
@@ -161,7 +161,7 @@ pub fn answer(check: Option<usize>) -> io::Result<()> {
         // Whoever asked has died. A driver that hangs would let nothing but this end the process.
         std::process::abort();
     });
-    let adapters = devices::adapters().map_err(|DeviceError::NoVulkan(reason)| reason);
+    let adapters = devices::adapters();
     let json = match check {
         None => serde_json::to_vec(&adapters)?,
         Some(index) => {

@@ -6,11 +6,13 @@ use crate::{
     alarms::Watch,
     batches,
     checkpoint::{Checkpoints, Progress, sha256},
-    data, device,
+    data,
+    device::{self, Opened},
     lock::WorkLock,
     memory,
     optimizer::Optimizer,
     patience::Patience,
+    precision::{self, LossScale},
     preflight::Preflight,
     start::{self, Start},
 };
@@ -44,6 +46,8 @@ pub enum TrainError {
     Language(#[from] PretrainedError),
     #[error("{0}")]
     Weights(#[from] StoreError),
+    #[error("{0}")]
+    Precision(String),
     #[error("{0}")]
     Device(#[from] devices::DeviceError),
     #[error(
@@ -79,7 +83,9 @@ pub fn run(job: &Job, sink: &mut dyn FnMut(TrainEvent), stop: &StopSignal) -> Re
     std::fs::create_dir_all(&job.work)?;
     let _lock = WorkLock::take(&job.work)?;
     let recipe = &job.recipe;
-    let (device, info) = device::open(recipe.device, &mut |line| sink(TrainEvent::Log { line }))?;
+    let opened = device::open(recipe.device, &mut |line| sink(TrainEvent::Log { line }))?;
+    let compute = precision::on(recipe.train.precision, &opened).map_err(TrainError::Precision)?;
+    let Opened { device, info, .. } = opened;
     let train = data::read(&job.train)?;
     let (val, test) = (data::read(&job.val)?, data::read(&job.test)?);
     let base = start::base(job)?;
@@ -96,7 +102,7 @@ pub fn run(job: &Job, sink: &mut dyn FnMut(TrainEvent), stop: &StopSignal) -> Re
     if let Some(line) = rows.left_out(recipe) {
         sink(TrainEvent::Log { line });
     }
-    let start = Start::new(job, language.vocab_size(), base, device.autodiff())?;
+    let start = Start::new(job, language.vocab_size(), base, device.autodiff(), compute)?;
     let (config, context) = (&start.config, recipe.model.context());
     let lengths: Vec<usize> = rows.rows.iter().map(|r| r.ids.len() - 1).collect();
     let capacity = recipe.data.packing.then_some(context);
@@ -104,6 +110,7 @@ pub fn run(job: &Job, sink: &mut dyn FnMut(TrainEvent), stop: &StopSignal) -> Re
     let longest = sampler.longest();
     // A GPU has memory of its own, which the driver guards.
     let on_cpu = info.backend == "flex";
+    let stride = device::stride(&info);
     let available = if on_cpu { memory::available() } else { info.memory_bytes };
     let needed = estimate::training(config, &recipe.train, start.lora(), longest, available).total_bytes;
     if let Some(available) = available.filter(|a| on_cpu && needed > *a) {
@@ -127,6 +134,7 @@ pub fn run(job: &Job, sink: &mut dyn FnMut(TrainEvent), stop: &StopSignal) -> Re
                 best_val_loss: None,
                 best_step: None,
                 patience: Patience::default(),
+                loss_scale: LossScale::first(compute),
             },
             start.decoder()?,
             fresh,
@@ -134,10 +142,11 @@ pub fn run(job: &Job, sink: &mut dyn FnMut(TrainEvent), stop: &StopSignal) -> Re
     };
     let (parameters, steps) = (start.config.parameters(), recipe.train.steps);
     let line = format!(
-        "{parameters} parameters{} on {} ({}), {} traces, {} of {steps} steps done",
+        "{parameters} parameters{} on {} ({}) in {}, {} traces, {} of {steps} steps done",
         start.lora().map_or_else(String::new, |_| format!(" and {} trained beside them", start.trained())),
         info.backend,
         info.name,
+        precision::key(compute),
         rows.rows.len(),
         progress.step
     );
@@ -152,6 +161,7 @@ pub fn run(job: &Job, sink: &mut dyn FnMut(TrainEvent), stop: &StopSignal) -> Re
         sampler: &sampler,
         recipe_hash: &recipe_hash,
         on_cpu,
+        stride,
         available,
     };
     let estimate = preflight.run(&decoder, &job.work, &mut |line| sink(TrainEvent::Log { line }))?;
@@ -183,7 +193,8 @@ pub fn run(job: &Job, sink: &mut dyn FnMut(TrainEvent), stop: &StopSignal) -> Re
     let run = Run { job, language, val, test, batch: micro.batch, sink: &mut *sink, stop };
     let watch = Watch::default();
     let rows = rows.rows;
-    let all = Loop { run, start, rows, val_rows, sampler, micro, checkpoints, progress, optimizer, watch, begun };
+    let all =
+        Loop { run, start, rows, val_rows, sampler, micro, stride, checkpoints, progress, optimizer, watch, begun };
     let ended = all.go(decoder);
     if let Err(error @ TrainError::NotFinite { step, .. }) = &ended {
         sink(TrainEvent::Alarm { step: *step, message: error.to_string() });

@@ -2,7 +2,7 @@
 //! which weights are its own: those that checkpoints keep.
 
 use crate::run::TrainError;
-use burn::tensor::Device;
+use burn::tensor::{Device, FloatDType};
 use domain::{
     Job, ModelConfig,
     finetune::{LoraRecipe, Method, ModelSource},
@@ -21,6 +21,8 @@ pub(crate) struct Start {
     pub(crate) config: ModelConfig,
     seed: u64,
     device: Device,
+    /// What training computes in.
+    compute: FloatDType,
     base: Option<Folder>,
     lora: Option<LoraRecipe>,
 }
@@ -56,7 +58,13 @@ fn broken(error: FolderError) -> TrainError {
 
 impl Start {
     /// `vocab`: of the tokenizer, for a model from scratch.
-    pub(crate) fn new(job: &Job, vocab: usize, base: Option<Folder>, device: Device) -> Result<Self, TrainError> {
+    pub(crate) fn new(
+        job: &Job,
+        vocab: usize,
+        base: Option<Folder>,
+        device: Device,
+        compute: FloatDType,
+    ) -> Result<Self, TrainError> {
         let recipe = &job.recipe;
         let config = match (&base, recipe.model.shape()) {
             (Some(folder), _) => folder.config.clone(),
@@ -67,7 +75,7 @@ impl Start {
         if let Some(lora) = &lora {
             lora::check(&config, lora).map_err(|e| TrainError::Base(e.to_string()))?;
         }
-        Ok(Self { config, seed: recipe.seed, device, base, lora })
+        Ok(Self { config, seed: recipe.seed, device, compute, base, lora })
     }
 
     /// Parameters that are trained.
@@ -103,6 +111,7 @@ impl Start {
             Some(folder) => folder.decoder(&self.device).map_err(broken)?,
             None => Decoder::new(&self.config, self.seed, &self.device),
         };
+        let decoder = decoder.computing_in(self.compute);
         match &self.lora {
             Some(lora) => decoder.with_lora(lora, self.seed).map_err(|e| TrainError::Base(e.to_string())),
             None => Ok(decoder),
@@ -113,7 +122,7 @@ impl Start {
     pub(crate) fn restored(&self, weights: &[u8]) -> Result<Decoder, String> {
         match &self.lora {
             Some(_) => lora::from_safetensors(self.decoder().map_err(|e| e.to_string())?, weights),
-            None => store::from_safetensors(&self.config, weights, &self.device),
+            None => store::from_safetensors(&self.config, weights, &self.device).map(|d| d.computing_in(self.compute)),
         }
         .map_err(|e| e.to_string())
     }

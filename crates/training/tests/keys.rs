@@ -79,6 +79,8 @@ const ROWS: &[Row] = &[
     ("train.accumulate", &[], &["2", "3"], In::Losses),
     ("train.batch_total", &[("train.batch", "auto"), ("train.batch_total", "2")], &["4"], In::Losses),
     ("train.recompute", &[], &["true"], In::Elsewhere),
+    ("train.precision", &[], &["bf16"], In::Losses),
+    ("train.precision", &[], &["f16"], In::Losses),
     ("train.max_minutes", &[], &["1e-9"], In::Steps),
     ("train.label_smoothing", &[], &["0.1"], In::Losses),
     ("train.z_loss", &[], &["0.01"], In::Losses),

@@ -1,10 +1,15 @@
 //! The estimate of memory against the measured peak, each training in a process of its own: the shipped recipes and the shapes
 //! that speed is measured on.
 
-use domain::{DeviceChoice, GenerateSpec, Job, ModelConfig, Recipe, TaskFamily, TrainEvent, model::Architecture};
+use domain::{
+    DeviceChoice, GenerateSpec, Job, ModelConfig, Precision, Recipe, TaskFamily, TrainEvent, model::Architecture,
+};
 use serde_json::{Value, json};
 use std::{env, fs, process::Command};
-use training::{StopSignal, bench};
+use training::{
+    StopSignal,
+    bench::{self, Size},
+};
 
 /// Set in the process that a test starts.
 const INSIDE: &str = "ANNEAL_TEST_INSIDE";
@@ -139,7 +144,7 @@ fn benched(d_model: usize, layers: usize, batch: usize, seq: usize) -> (u64, u64
         tie_embeddings: false,
         design: Architecture::Llama.design(),
     };
-    let report = bench::train(&config, batch, seq, 3, DeviceChoice::Flex).unwrap();
+    let report = bench::train(&config, Size { batch, seq, steps: 3 }, DeviceChoice::Flex, Precision::F32).unwrap();
     (report.estimated_memory_bytes.unwrap(), report.peak_memory_bytes)
 }
 

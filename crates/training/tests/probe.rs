@@ -26,12 +26,12 @@ fn a_driver_may_do_what_it_likes() {
         (format!("{answer}; kill -SEGV $$"), Ok("G")),
         (format!("{answer}; exec cat"), Ok("G")),
         (r#"echo 'anneal-probe: {"Err":"no adapter was found"}'"#.to_owned(), Err("no adapter was found")),
-        ("kill -SEGV $$".to_owned(), Err("the Vulkan driver crashed (signal 11)")),
+        ("kill -SEGV $$".to_owned(), Err("the GPU driver crashed (signal 11)")),
         (
             "echo 'no such thing' >&2; echo 'note: more elsewhere' >&2; exit 7".to_owned(),
-            Err("the Vulkan driver gave up (code 7): no such thing"),
+            Err("the GPU driver gave up (code 7): no such thing"),
         ),
-        ("true".to_owned(), Err("the Vulkan driver gave up (code 0)")),
+        ("true".to_owned(), Err("the GPU driver gave up (code 0)")),
         ("echo 'anneal-probe: [1, '".to_owned(), Err("the answer about GPUs is not one: ")),
     ] {
         match (shell(&script, LONG).adapters(), says) {
@@ -47,8 +47,8 @@ fn a_driver_that_hangs_is_given_up() {
     // Reads until its input closes, which it does not.
     let clock = Instant::now();
     let hanging = shell("exec cat", Duration::from_millis(300));
-    assert_eq!(hanging.adapters(), Err("the Vulkan driver did not answer within 0.3 s".into()));
-    assert_eq!(hanging.check(0), Verdict::Failed("the Vulkan driver did not answer within 0.3 s".into()));
+    assert_eq!(hanging.adapters(), Err("the GPU driver did not answer within 0.3 s".into()));
+    assert_eq!(hanging.check(0), Verdict::Failed("the GPU driver did not answer within 0.3 s".into()));
     assert!(clock.elapsed() < LONG);
 }
 

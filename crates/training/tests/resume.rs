@@ -2,7 +2,7 @@
 
 mod support;
 
-use domain::{Job, TrainEvent};
+use domain::{Job, Precision, TrainEvent};
 use std::fs;
 use support::job;
 use training::{Outcome, StopSignal};
@@ -46,6 +46,31 @@ fn resume_equals_no_resume_bit_for_bit() {
         assert!(from <= stop_at as usize && (hard || from == stop_at as usize), "{from} {stop_at}");
         assert_eq!(first, whole[..stop_at as usize]);
         assert_eq!(second, whole[from..]);
+    }
+}
+
+#[test]
+fn half_precision_follows_f32_and_goes_on_bit_for_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let in_precision = |name: &str, precision| {
+        let mut job = job(&folder.path().join(name), 24);
+        job.recipe.train.precision = precision;
+        job
+    };
+    let (exact, ..) = train(&in_precision("exact", Precision::F32), None, false);
+    for (precision, within) in [(Precision::F16, 5e-3), (Precision::Bf16, 3e-2)] {
+        let (whole, ..) = train(&in_precision(&format!("{precision}-whole"), precision), None, false);
+        for ((_, found), (step, wanted)) in whole.iter().zip(&exact) {
+            let (found, wanted) = (f64::from_bits(*found), f64::from_bits(*wanted));
+            let off = (found / wanted - 1.0).abs();
+            assert!(off < within && off > 0.0, "{precision}, step {step}: {found}, not {wanted}");
+        }
+        let job = in_precision(&format!("{precision}-parts"), precision);
+        train(&job, Some(10), false);
+        let manifest = fs::read_to_string(job.work.join("checkpoints/step-000000010/manifest.json")).unwrap();
+        assert_eq!(manifest.contains("loss_scale"), precision == Precision::F16, "{manifest}");
+        let (second, ..) = train(&job, None, false);
+        assert_eq!(second, whole[10..]);
     }
 }
 

@@ -5,12 +5,16 @@ use super::{
     table::{bytes, facts},
 };
 use clap::Subcommand;
-use domain::{DatasetRef, DeviceChoice, Micros, ModelConfig, RunId, api::ApiError, model::Architecture};
+use domain::{DatasetRef, DeviceChoice, Micros, ModelConfig, Precision, RunId, api::ApiError, model::Architecture};
+use model::{Folder, folder::FolderError};
 use serde::Serialize;
 use service::recipe;
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 use storage::{NewRun, SqliteStore};
-use training::bench::{self, BenchReport};
+use training::bench::{self, BenchError, BenchReport, Size};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -22,6 +26,9 @@ pub(super) enum Command {
         batch: usize,
         #[arg(long, default_value_t = 10)]
         steps: u64,
+        /// What matrix products are computed in: auto, f32, f16 or bf16
+        #[arg(long, default_value_t = Precision::F32)]
+        precision: Precision,
     },
     /// Generation speed, one sequence, with the KV cache
     Generate {
@@ -36,6 +43,9 @@ pub(super) enum Command {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Shape {
+    /// gpt2 (124 M), llama-30m, smollm2 (135 M), or a model's folder; in place of the sizes
+    #[arg(long)]
+    model: Option<String>,
     #[arg(long, default_value_t = 256)]
     d_model: usize,
     #[arg(long, default_value_t = 6)]
@@ -77,49 +87,80 @@ impl Command {
 
 impl Shape {
     fn config(&self) -> Result<ModelConfig, ApiError> {
+        if let Some(name) = &self.model {
+            return named(name, self.seq);
+        }
         let Self { d_model, layers, heads, vocab, seq, .. } = *self;
         if [d_model, layers, heads, vocab, seq].contains(&0) || d_model % heads != 0 || d_model / heads % 2 != 0 {
             let message = "d-model must be heads times an even number, and no size may be 0";
             return Err(ApiError::field("d-model", message));
         }
-        Ok(ModelConfig {
-            architecture: Architecture::Llama,
-            vocab,
-            d_model,
-            layers,
-            heads,
-            kv_heads: heads,
-            head_dim: d_model / heads,
-            d_ff: 8 * d_model / 3,
-            context: seq,
-            rope_theta: 10_000.0,
-            norm_eps: 1e-5,
-            // As in the PyTorch program that figures are held against.
-            tie_embeddings: false,
-            design: Architecture::Llama.design(),
-        })
+        // Not tied, as in the PyTorch program that figures are held against.
+        let tie_embeddings = false;
+        Ok(ModelConfig { vocab, context: seq, tie_embeddings, ..shape(Architecture::Llama, d_model, layers, heads) })
+    }
+}
+
+/// A shape by its name, or that of a model's folder; what is measured are fresh weights.
+fn named(name: &str, seq: usize) -> Result<ModelConfig, ApiError> {
+    let config = match name {
+        // Radford et al. 2019; the vocabulary filled up to a multiple of 64, as llm.c and nanoGPT have it.
+        "gpt2" => ModelConfig { vocab: 50_304, d_ff: 3_072, ..shape(Architecture::Gpt2, 768, 12, 12) },
+        "llama-30m" => ModelConfig { vocab: 8_192, d_ff: 1_408, ..shape(Architecture::Llama, 512, 8, 8) },
+        "smollm2" => ModelConfig { vocab: 49_152, d_ff: 1_536, kv_heads: 3, ..shape(Architecture::Llama, 576, 30, 9) },
+        folder if Path::new(folder).is_dir() => {
+            let unreadable = |e: FolderError| ApiError::field("model", format!("{folder}: {e}"));
+            Folder::open(Path::new(folder)).map_err(unreadable)?.config
+        }
+        other => {
+            let message = format!("{other:?} is neither a folder nor a known shape: gpt2, llama-30m, smollm2");
+            return Err(ApiError::field("model", message));
+        }
+    };
+    Ok(ModelConfig { context: config.context.max(seq), ..config })
+}
+
+fn shape(architecture: Architecture, d_model: usize, layers: usize, heads: usize) -> ModelConfig {
+    ModelConfig {
+        architecture,
+        vocab: 4_096,
+        d_model,
+        layers,
+        heads,
+        kv_heads: heads,
+        head_dim: d_model / heads,
+        d_ff: 8 * d_model / 3,
+        context: 1_024,
+        rope_theta: 10_000.0,
+        norm_eps: 1e-5,
+        tie_embeddings: true,
+        design: architecture.design(),
     }
 }
 
 pub(super) fn run(command: Command, out: Out) -> Result<(), ApiError> {
-    let device = |e: model::devices::DeviceError| ApiError::field("device", e.to_string());
+    let failed = |error: BenchError| match error {
+        BenchError::Device(error) => ApiError::field("device", error.to_string()),
+        BenchError::Precision(message) => ApiError::field("precision", message),
+    };
     let measured = match command {
-        Command::Train { shape, batch, steps } => {
+        Command::Train { shape, batch, steps, precision } => {
             if batch == 0 || steps == 0 {
                 return Err(ApiError::field("batch", "batch and steps must be 1 or more"));
             }
-            let report = bench::train(&shape.config()?, batch, shape.seq, steps, shape.device).map_err(device)?;
+            let size = Size { batch, seq: shape.seq, steps };
+            let report = bench::train(&shape.config()?, size, shape.device, precision).map_err(failed)?;
             Measured { report, batch, seq: shape.seq }
         }
         Command::Generate { shape, tokens } => {
-            let report = bench::generate(&shape.config()?, tokens.max(1), shape.device).map_err(device)?;
+            let report = bench::generate(&shape.config()?, tokens.max(1), shape.device).map_err(failed)?;
             Measured { report, batch: 1, seq: shape.seq }
         }
         Command::Seed(_) => return Ok(()),
     };
     out.show(&measured, |m| {
         facts(&[
-            ("device", format!("{} ({})", m.report.device.backend, m.report.device.name)),
+            ("device", format!("{} ({}) in {}", m.report.device.backend, m.report.device.name, m.report.precision)),
             ("parameters", format!("{:.2} M", m.report.parameters as f64 / 1e6)),
             ("speed", format!("{:.0} tokens/s over {} steps", m.report.tokens_per_sec, m.report.steps)),
             ("memory", format!("{} at most", bytes(m.report.peak_memory_bytes))),

@@ -180,7 +180,7 @@ impl Input {
 
 fn device(choice: DeviceChoice, out: Out) -> Result<Device, ApiError> {
     let opened = training::device::open(choice, &mut |why| out.say(&why));
-    opened.map(|(device, _)| device).map_err(|e| ApiError::field("device", e.to_string()))
+    opened.map(|opened| opened.device).map_err(|e| ApiError::field("device", e.to_string()))
 }
 
 fn open(path: &Path) -> Result<Folder, ApiError> {

@@ -16,7 +16,7 @@ mod norm;
 pub mod product;
 mod rotary;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod vector;
 
 pub use adamw::Update;

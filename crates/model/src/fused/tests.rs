@@ -10,17 +10,17 @@ use crate::{
 use burn::tensor::{Device, Tensor, TensorData};
 use domain::model::Activation;
 
-fn noise<const D: usize>(shape: [usize; D], seed: u64, device: &Device) -> Tensor<D> {
+pub(crate) fn noise<const D: usize>(shape: [usize; D], seed: u64, device: &Device) -> Tensor<D> {
     let mut random = Random(seed);
     let values: Vec<f32> = (0..shape.iter().product()).map(|_| random.normal(1.0)).collect();
     Tensor::from_data(TensorData::new(values, shape), device)
 }
 
-fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+pub(crate) fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().try_to_vec::<f32>().unwrap()
 }
 
-fn assert_close(name: &str, found: &[f32], wanted: &[f32]) {
+pub(crate) fn assert_close(name: &str, found: &[f32], wanted: &[f32]) {
     assert_eq!(found.len(), wanted.len(), "{name}");
     let size = wanted.iter().fold(0.0f32, |a, b| a.max(b.abs()));
     let off = found.iter().zip(wanted).fold(0.0f32, |a, (f, w)| a.max((f - w).abs()));
@@ -106,7 +106,7 @@ fn rotations() {
 }
 
 /// Causal within segments of a row, behind `pad` places that nobody looks at but they themselves.
-fn segments(rows: usize, seq: usize, segment: usize, pad: usize) -> Vec<f32> {
+pub(crate) fn segments(rows: usize, seq: usize, segment: usize, pad: usize) -> Vec<f32> {
     let mut mask = vec![MASKED; rows * seq * seq];
     for (number, row) in mask.chunks_exact_mut(seq).enumerate() {
         let place = number % seq;

@@ -3,7 +3,7 @@
 use crate::{ops, random::Random};
 use burn::{
     module::{Module, Param, ParamId},
-    tensor::{Device, Tensor, TensorData},
+    tensor::{Device, FloatDType, Tensor, TensorData},
 };
 use domain::finetune::LoraRecipe;
 
@@ -51,7 +51,7 @@ impl Adapter {
         let x = match self.drawn {
             Some(seed) if self.dropout > 0.0 => {
                 let mask = mask(self.dropout, seed, x.dims(), &x.device());
-                x * mask
+                x.clone() * ops::cast(mask, FloatDType::from(x.dtype()))
             }
             _ => x,
         };

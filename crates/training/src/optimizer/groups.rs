@@ -61,7 +61,7 @@ fn only_matrices_are_decayed_in_every_family_by_every_rule() {
             let mut gradients = Zeros(GradientsParams::new());
             decoder.visit(&mut gradients);
             let settings = OptimizerRecipe { kind, weight_decay: 0.5, ..OptimizerRecipe::default() };
-            let after = sums(&Optimizer::new(settings).step(decoder, gradients.0, 0.1).0);
+            let after = sums(&Optimizer::new(settings).step(decoder, gradients.0, 1.0, 0.1).0);
             let tables = if architecture == Architecture::Gpt2 { 2 } else { 1 };
             for (index, (&(dimensions, old), &(_, new))) in before.iter().zip(&after).enumerate() {
                 let factor = if dimensions == 2 && index >= tables { 0.95 } else { 1.0 };

@@ -65,14 +65,21 @@ impl Optimizer {
         Self { average: decay.map(Average::new), ..self }
     }
 
-    /// Updates the weights by the gradients at `rate`. Returns the model and the gradients' norm before clipping.
-    pub(crate) fn step(&mut self, decoder: Decoder, mut gradients: GradientsParams, rate: f64) -> (Decoder, f64) {
-        let norm = global_norm(&decoder, &gradients);
+    /// Updates the weights at `rate` by the gradients of a loss that was multiplied by `factor`. Returns the model and the norm
+    /// of the loss's own gradients before clipping; where that is not finite, the model as it was.
+    pub(crate) fn step(
+        &mut self,
+        decoder: Decoder,
+        mut gradients: GradientsParams,
+        factor: f64,
+        rate: f64,
+    ) -> (Decoder, f64) {
+        let norm = global_norm(&decoder, &gradients) / factor;
         if !norm.is_finite() {
             return (decoder, norm);
         }
         self.time += 1;
-        let clip = if norm > self.settings.clip_norm { self.settings.clip_norm / norm } else { 1.0 };
+        let clip = (self.settings.clip_norm / norm).min(1.0) / factor;
         let (tables, head) = (decoder.tables(), decoder.head_id());
         let mut update = Update { optimizer: self, gradients: &mut gradients, tables, head, rate, clip, index: 0 };
         (decoder.map(&mut update), norm)

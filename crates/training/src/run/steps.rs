@@ -6,12 +6,14 @@ use crate::{
     batches,
     checkpoint::{Checkpoints, Progress, sha256},
     evaluate, export, memory,
-    objective::{self, Objective},
+    objective::{self, Objective, Sum},
     optimizer::{self, Optimizer},
+    precision::LossScale,
     start::{self, Start},
 };
+use burn::optim::GradientsParams;
 use domain::{TrainEvent, recipe::Micro};
-use model::Decoder;
+use model::{Decoder, devices};
 use std::time::Instant;
 use text::layout::Encoded;
 
@@ -26,6 +28,8 @@ pub(super) struct Loop<'a> {
     pub(super) val_rows: Vec<Encoded>,
     pub(super) sampler: batches::Sampler,
     pub(super) micro: Micro,
+    /// What lengths of micro-batches are multiples of.
+    pub(super) stride: usize,
     pub(super) checkpoints: Checkpoints,
     pub(super) progress: Progress,
     pub(super) optimizer: Optimizer,
@@ -85,7 +89,7 @@ impl Loop<'_> {
         (self.run.sink)(TrainEvent::Finished {
             steps: self.progress.step,
             seconds: before + self.begun.elapsed().as_secs_f64(),
-            peak_memory_bytes: memory::peak(),
+            peak_memory_bytes: devices::reserved(self.start.device()).unwrap_or_else(memory::peak),
             tokens_per_sec: (self.progress.tokens - tokens_before) as f64 / trained,
         });
         Ok(Outcome::Finished)
@@ -101,30 +105,34 @@ impl Loop<'_> {
             .map(|k| self.sampler.sequences(step * accumulate as u64 + k, batch))
             .map(|sequences| {
                 let rows = |sequence: &Vec<usize>| sequence.iter().map(|r| &self.rows[*r]).collect();
-                batches::laid_out(&sequences.iter().map(rows).collect::<Vec<_>>())
+                batches::laid_out(&sequences.iter().map(rows).collect::<Vec<_>>(), self.stride)
             })
             .collect();
         let trained: usize = micro.iter().map(|b| b.places.len()).sum();
         let tokens: u64 = micro.iter().map(|b| b.tokens).sum();
-        let (mut total, mut gradients) = (0.0, None);
-        let first = step * accumulate as u64;
-        for (number, batch) in (first..).zip(&micro) {
-            self.start.draw_dropout(&mut decoder, number);
-            let (share, more) = objective::gradients(&decoder, batch, trained as f64, Objective::of(&recipe.train));
-            total += share;
-            gradients = Some(match gradients {
-                None => more,
-                Some(all) => optimizer::add(&decoder, all, more),
-            });
-        }
-        if !total.is_finite() {
-            return Err(TrainError::NotFinite { what: "the loss", value: total, step: step + 1 });
-        }
         let rate = recipe.optimizer.learning_rate * recipe.schedule.factor(step, recipe.train.steps);
-        let (decoder, norm) = self.optimizer.step(decoder, gradients.unwrap_or_default(), rate);
-        if !norm.is_finite() {
-            return Err(TrainError::NotFinite { what: "the gradient norm", value: norm, step: step + 1 });
-        }
+        let (total, norm) = loop {
+            let factor = self.progress.loss_scale.map_or(1.0, LossScale::factor);
+            let (shares, gradients) = self.gradients(&mut decoder, &micro, trained as f64, factor);
+            let norm;
+            (decoder, norm) = self.optimizer.step(decoder, gradients, factor, rate);
+            let total: f64 = shares.into_iter().map(|share| share.read() / factor).sum();
+            if !total.is_finite() {
+                return Err(TrainError::NotFinite { what: "the loss", value: total, step: step + 1 });
+            }
+            if norm.is_finite() {
+                break (total, norm);
+            }
+            // Nothing was updated: the same step is taken again with a smaller scale.
+            let Some(smaller) = self.progress.loss_scale.and_then(LossScale::overflowed) else {
+                return Err(TrainError::NotFinite { what: "the gradient norm", value: norm, step: step + 1 });
+            };
+            self.progress.loss_scale = Some(smaller);
+            let line =
+                format!("step {}: f16 overflowed, so the loss scale is halved to {}", step + 1, smaller.factor());
+            (self.run.sink)(TrainEvent::Log { line });
+        };
+        self.progress.loss_scale = self.progress.loss_scale.map(LossScale::held);
         self.progress.step += 1;
         self.progress.tokens += tokens;
         let (step, seconds) = (self.progress.step, clock.elapsed().as_secs_f64());
@@ -134,11 +142,34 @@ impl Loop<'_> {
             learning_rate: rate,
             grad_norm: norm,
             tokens_per_sec: tokens as f64 / seconds.max(1e-9),
-            memory_bytes: memory::resident(),
+            memory_bytes: devices::reserved(self.start.device()).unwrap_or_else(memory::resident),
             tokens: self.progress.tokens,
         });
         self.look_at(Figures { step, loss: total, grad_norm: norm, seconds });
         Ok(decoder)
+    }
+
+    /// The losses of a step's micro-batches and their gradients' sum, all multiplied by `factor`. `trained`: tokens over all.
+    fn gradients(
+        &self,
+        decoder: &mut Decoder,
+        micro: &[batches::Batch],
+        trained: f64,
+        factor: f64,
+    ) -> (Vec<Sum>, GradientsParams) {
+        let objective = Objective::of(&self.run.job.recipe.train);
+        let (mut shares, mut gradients) = (Vec::with_capacity(micro.len()), None);
+        let first = self.progress.step * self.micro.accumulate as u64;
+        for (number, batch) in (first..).zip(micro) {
+            self.start.draw_dropout(decoder, number);
+            let (share, more) = objective::gradients(decoder, batch, trained / factor, objective);
+            shares.push(share);
+            gradients = Some(match gradients {
+                None => more,
+                Some(all) => optimizer::add(decoder, all, more),
+            });
+        }
+        (shares, gradients.unwrap_or_default())
     }
 
     /// Validation loss and samples; whether the loss is the best so far.
@@ -172,6 +203,7 @@ impl Loop<'_> {
         let rows = self.rows.len().min(PROBE).min(self.run.batch);
         let objective = Objective::of(&self.run.job.recipe.train);
         let (value, gradients) = objective::gradients(decoder, &batches::batch(&self.rows[..rows]), 1.0, objective);
+        let value = value.read();
         if !value.is_finite() {
             return Err(TrainError::NotFinite { what: "the loss", value, step });
         }

@@ -1,0 +1,122 @@
+//! Cross-entropy with the output head, some rows at a time: logits, their softmax and the gradients of states and head come
+//! from one pass, so that no more than one piece's logits are ever there (as in Hsu et al. 2024, Liger Kernel).
+
+use super::glue::{Any, Operation, apply};
+use crate::ops::cast;
+use burn::tensor::{DType, FloatDType, Int, Tensor, TensorData};
+
+/// Logits that are there at once, at most: 1 GB in f32.
+const LOGITS: usize = 1 << 28;
+
+/// See [`crate::ops::cross_entropy`].
+pub(crate) fn cross_entropy(hidden: Tensor<2>, head: Tensor<2>, places: &[i32], targets: &[i32]) -> Tensor<1> {
+    in_pieces(hidden, head, places, targets, LOGITS)
+}
+
+/// The same with at most `logits` logits there at once, or those of one row.
+pub(super) fn in_pieces(
+    hidden: Tensor<2>,
+    head: Tensor<2>,
+    places: &[i32],
+    targets: &[i32],
+    logits: usize,
+) -> Tensor<1> {
+    let operation = CrossEntropy { places: places.to_vec(), targets: targets.to_vec(), logits };
+    Tensor::from_dispatch(apply(operation, [hidden.into_dispatch(), head.into_dispatch()]))
+}
+
+#[derive(Debug)]
+struct CrossEntropy {
+    places: Vec<i32>,
+    targets: Vec<i32>,
+    /// Logits that are there at once, at most.
+    logits: usize,
+}
+
+impl CrossEntropy {
+    /// Whether every row is trained, in order: then none needs to be picked.
+    fn all(&self, rows: usize) -> bool {
+        self.places.len() == rows && self.places.iter().enumerate().all(|(row, place)| row == *place as usize)
+    }
+}
+
+/// One piece's summed loss, and its gradients for the states and for the head in f32.
+struct Piece {
+    loss: Tensor<1>,
+    states: Option<Tensor<2>>,
+    head: Option<Tensor<2>>,
+}
+
+/// # Shapes
+/// `states` `[n, d_model]`, `head` `[d_model, vocab]`, `targets` `[n, 1]`
+fn piece(states: Tensor<2>, head: Tensor<2>, targets: Tensor<2, Int>, wanted: [bool; 2]) -> Piece {
+    let precision = FloatDType::from(states.dtype());
+    let logits = cast(states.clone().matmul(head.clone()), FloatDType::F32);
+    let [rows, vocab] = logits.dims();
+    let largest = logits.clone().max_dim(1);
+    let raised = (logits.clone() - largest.clone()).exp();
+    let sums = raised.clone().sum_dim(1);
+    let chosen = logits.gather(1, targets.clone());
+    let loss = (largest + sums.clone().log() - chosen).sum();
+    if wanted == [false; 2] {
+        return Piece { loss, states: None, head: None };
+    }
+    let columns = Tensor::<1, Int>::arange(0..vocab as i64, &targets.device()).reshape([1, vocab]);
+    let right = columns.expand([rows, vocab]).equal(targets.expand([rows, vocab])).float();
+    let gradient = cast(raised / sums - right, precision);
+    Piece {
+        loss,
+        states: wanted[0].then(|| gradient.clone().matmul(head.transpose())),
+        head: wanted[1].then(|| cast(states.transpose().matmul(gradient), FloatDType::F32)),
+    }
+}
+
+impl Operation<2> for CrossEntropy {
+    /// The inputs' gradients for an output's gradient of 1.
+    type Kept = [Option<Tensor<2>>; 2];
+
+    fn forward(&self, [hidden, head]: [Any; 2], wanted: [bool; 2]) -> (Any, Self::Kept) {
+        let (hidden, head) = (Tensor::<2>::from_dispatch(hidden), Tensor::<2>::from_dispatch(head));
+        let (device, precision) = (hidden.device(), FloatDType::from(hidden.dtype()));
+        let head = cast(head, precision);
+        let ([rows, size], vocab, trained) = (hidden.dims(), head.dims()[1], self.places.len());
+        let ints =
+            |values: &[i32]| Tensor::<1, Int>::from_data(TensorData::new(values.to_vec(), [values.len()]), &device);
+        let all = self.all(rows);
+        let states = if all { hidden } else { hidden.select(0, ints(&self.places)) };
+        let (mut loss, mut by_states, mut by_head) = (Vec::new(), Vec::new(), None::<Tensor<2>>);
+        let at_once = (self.logits / vocab).max(1);
+        for from in (0..trained).step_by(at_once) {
+            let count = at_once.min(trained - from);
+            let some = if count == trained { states.clone() } else { states.clone().narrow(0, from, count) };
+            let targets = ints(&self.targets[from..from + count]).reshape([count, 1]);
+            let found = piece(some, head.clone(), targets, wanted);
+            loss.push(found.loss);
+            by_states.extend(found.states);
+            by_head = match (by_head, found.head) {
+                (Some(sum), Some(more)) => Some(sum + more),
+                (sum, more) => sum.or(more),
+            };
+        }
+        let by_states = (!by_states.is_empty()).then(|| Tensor::cat(by_states, 0));
+        let by_hidden = by_states.map(|gradients| {
+            if all {
+                return gradients;
+            }
+            let none = Tensor::<2>::zeros([rows, size], (&device, DType::from(precision)));
+            none.select_assign(0, ints(&self.places), gradients, burn::tensor::IndexingUpdateOp::Add)
+        });
+        let loss = Tensor::cat(loss, 0).sum();
+        (loss.into_dispatch(), [by_hidden, by_head])
+    }
+
+    fn backward(self, kept: Self::Kept, dy: Any, _: [bool; 2]) -> [Option<Any>; 2] {
+        let factor = Tensor::<1>::from_dispatch(dy).reshape([1, 1]);
+        kept.map(|gradient| {
+            let gradient = gradient?;
+            let precision = FloatDType::from(gradient.dtype());
+            let scaled = cast(gradient, FloatDType::F32) * factor.clone();
+            Some(cast(scaled, precision).into_dispatch())
+        })
+    }
+}

@@ -1,0 +1,148 @@
+//! Each composed operation against the plain one in f32, values and gradients, on odd sizes; and in both half precisions,
+//! where it may be off by their rounding.
+
+use crate::{
+    composed,
+    fused::tests::{assert_close, noise, segments, values},
+    ops::plain,
+    positions,
+};
+use burn::tensor::{Device, FloatDType, Tensor, TensorData};
+use domain::model::Activation;
+
+/// Output and input gradients of a weighted sum, the inputs in `precision`.
+fn run<const D: usize, const N: usize, const O: usize>(
+    shapes: [[usize; D]; N],
+    precision: FloatDType,
+    compute: &dyn Fn([Tensor<D>; N]) -> Tensor<O>,
+) -> Vec<Vec<f32>> {
+    let device = Device::flex().autodiff();
+    let mut seed = 0;
+    let inputs = shapes.map(|shape| {
+        seed += 1;
+        noise(shape, seed, &device).require_grad()
+    });
+    let output = compute(inputs.clone().map(|input| crate::ops::cast(input, precision)));
+    let output = crate::ops::cast(output, FloatDType::F32);
+    let weights = noise(output.dims(), 99, &device);
+    let gradients = (output.clone() * weights).sum().backward();
+    let found = inputs.map(|input| values(input.grad(&gradients).unwrap()));
+    std::iter::once(values(output)).chain(found).collect()
+}
+
+/// Holds `composed` to `plain` over inputs of the given shapes, all tracked.
+fn hold<const D: usize, const N: usize, const O: usize>(
+    shapes: [[usize; D]; N],
+    composed: impl Fn([Tensor<D>; N]) -> Tensor<O>,
+    plain: impl Fn([Tensor<D>; N]) -> Tensor<O>,
+) {
+    let wanted = run(shapes, FloatDType::F32, &plain);
+    for (number, (found, wanted)) in run(shapes, FloatDType::F32, &composed).iter().zip(&wanted).enumerate() {
+        assert_close(&format!("{number}"), found, wanted);
+    }
+    // ε of each, and the longest way it takes here.
+    for (precision, tolerance) in [(FloatDType::BF16, 2e-2), (FloatDType::F16, 3e-3)] {
+        for (found, wanted) in run(shapes, precision, &composed).iter().zip(&wanted) {
+            let length = |v: &mut dyn Iterator<Item = f32>| v.map(|v| f64::from(v).powi(2)).sum::<f64>().sqrt();
+            let off = length(&mut found.iter().zip(wanted).map(|(f, w)| f - w)) / length(&mut wanted.iter().copied());
+            assert!(off < tolerance && off > 0.0, "{precision:?}: off by {off:.1e}");
+        }
+    }
+}
+
+fn vector(t: Tensor<2>) -> Tensor<1> {
+    let count = t.dims()[1];
+    crate::ops::cast(t.reshape([count]), FloatDType::F32)
+}
+
+#[test]
+fn norms() {
+    for [rows, size] in [[3, 7], [130, 40]] {
+        hold(
+            [[rows, size], [1, size]],
+            |[x, w]| composed::rms_norm(x, vector(w), 1e-5),
+            |[x, w]| plain::rms_norm(x, vector(w), 1e-5),
+        );
+        hold(
+            [[rows, size], [1, size], [1, size]],
+            |[x, w, b]| composed::layer_norm(x, vector(w), vector(b), 1e-5),
+            |[x, w, b]| {
+                let centred = x.clone() - x.mean_dim(1);
+                plain::rms_norm(centred, vector(w), 1e-5) + vector(b).unsqueeze()
+            },
+        );
+    }
+}
+
+#[test]
+fn rotations() {
+    let device = Device::flex();
+    let [cos, sin] = [7, 8].map(|seed| {
+        // Both halves alike, as angles are.
+        let half = noise([1, 1, 70, 4], seed, &device);
+        Tensor::<4>::cat(vec![half.clone(), half], 3)
+    });
+    let turn = |x: Tensor<4>, operation: fn(Tensor<4>, Tensor<4>, Tensor<4>) -> Tensor<4>| {
+        let like = |angle: &Tensor<4>| crate::ops::cast(Tensor::from_inner(angle.clone()), FloatDType::from(x.dtype()));
+        let (cos, sin) = (like(&cos), like(&sin));
+        operation(x, cos, sin)
+    };
+    hold([[2, 3, 70, 8]], |[x]| turn(x, composed::rotate), |[x]| turn(x, plain::rotate));
+}
+
+#[test]
+fn attentions() {
+    for (batch, heads, kv_heads, seq, hd) in [(2, 4, 2, 70, 8), (1, 3, 3, 31, 16)] {
+        for mask in [values(positions::causal(seq, &Device::flex())), segments(batch, seq, 33, 2)] {
+            let rows = mask.len() / (seq * seq);
+            let mask =
+                |x: &Tensor<4>| Tensor::from_data(TensorData::new(mask.clone(), [rows, 1, seq, seq]), &x.device());
+            let attend = |q: Tensor<4>, operation: fn(Tensor<4>, Tensor<4>, Tensor<4>, Tensor<4>) -> Tensor<4>| {
+                // Keys and values from the same tensor, so that their gradients meet in one.
+                let kv = q.clone().narrow(1, 0, kv_heads);
+                let mask = mask(&q);
+                operation(q, kv.clone(), kv.mul_scalar(0.5), mask)
+            };
+            let shape = [[batch, heads, seq, hd]];
+            hold(shape, |[q]| attend(q, composed::attention), |[q]| attend(q, plain::attention));
+        }
+    }
+}
+
+#[test]
+fn activations() {
+    for kind in [Activation::Silu, Activation::Gelu, Activation::GeluTanh] {
+        hold(
+            [[37, 20], [37, 20]],
+            |[gate, up]| composed::gated(gate, up, kind),
+            |[gate, up]| plain::activate(gate, kind) * up,
+        );
+        hold([[37, 20]], |[x]| composed::activate(x, kind), |[x]| plain::activate(x, kind));
+    }
+}
+
+#[test]
+fn cross_entropies() {
+    let some: Vec<i32> = (0..150).filter(|p| p % 3 != 1).collect();
+    let all: Vec<i32> = (0..150).collect();
+    for places in [some, all] {
+        let targets: Vec<i32> = (0..places.len() as i32).map(|place| place * 7 % 101).collect();
+        let sum = |h: Tensor<2>, w: Tensor<2>| composed::cross_entropy(h, w, &places, &targets);
+        let wanted = |h: Tensor<2>, w: Tensor<2>| plain::cross_entropy(h, w, &places, &targets);
+        hold([[150, 12], [12, 101]], |[h, w]| sum(h, w), |[h, w]| wanted(h, w));
+        hold([[150, 12], [101, 12]], |[h, w]| sum(h, w.transpose()), |[h, w]| wanted(h, w.transpose()));
+    }
+}
+
+#[test]
+fn pieces_add_up() {
+    let (places, targets): (Vec<i32>, Vec<i32>) = ((0..7).collect(), (0..7).collect());
+    // Two, one and all rows at once.
+    for logits in [70, 3, 1_000] {
+        hold(
+            [[7, 12], [12, 31]],
+            |[h, w]| composed::entropy::in_pieces(h, w, &places, &targets, logits),
+            |[h, w]| plain::cross_entropy(h, w, &places, &targets),
+        );
+    }
+}
