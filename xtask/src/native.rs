@@ -46,7 +46,14 @@ pub(crate) fn bundles(paths: &Paths, strict: bool) -> Result<Bundles> {
 /// Everything, in release: leaves `dist/anneal`.
 pub(crate) fn build(paths: &Paths) -> Result<PathBuf> {
     let bundles = bundles(paths, false)?;
-    proc::run(cargo(paths, "build", Some(&bundles.site)).args(["--release", "--all-targets"]))?;
+    let mut command = cargo(paths, "build", Some(&bundles.site));
+    command.args(["--release", "--all-targets"]);
+    // Of the server: `spirv`, `cuda` (docs/decisions/0009).
+    if let Some(features) = std::env::var("ANNEAL_FEATURES").ok().filter(|features| !features.is_empty()) {
+        let named = features.split(',').map(|feature| format!("server/{}", feature.trim()));
+        command.args(["--features", &named.collect::<Vec<_>>().join(",")]);
+    }
+    proc::run(&mut command)?;
     install(paths)
 }
 
