@@ -64,9 +64,13 @@ impl Norm {
     }
 }
 
+/// In two steps: a GPU has one thread for each sum, and there are few columns.
 fn column_sums(x: Tensor<2>) -> Any {
-    let columns = x.dims()[1];
-    x.sum_dim(0).reshape([columns]).into_dispatch()
+    let [rows, columns] = x.dims();
+    // The largest power of two, up to 128, that divides the rows.
+    let pieces = 1 << rows.trailing_zeros().min(7);
+    let some = x.reshape([pieces, rows / pieces, columns]).sum_dim(1).reshape([pieces, columns]);
+    some.sum_dim(0).reshape([columns]).into_dispatch()
 }
 
 impl Operation<2> for Norm {
