@@ -3,7 +3,7 @@
 mod support;
 
 use domain::{
-    Job, TrainEvent,
+    Job, Precision, TrainEvent,
     finetune::{BaseRecipe, LoraRecipe, Method, ModelSource, Target},
 };
 use model::Folder;
@@ -113,6 +113,25 @@ fn resume_equals_no_resume_bit_for_bit_with_dropout() {
     let other = train(&tuned(&folder.path().join("calm"), &base, 12, Some(calm)), None).unwrap().0;
     assert_eq!(other[0], whole[0], "B is zero: the first loss is the base's");
     assert_ne!(bits(&other[1..]), bits(&whole[1..]), "dropout is used");
+}
+
+#[test]
+fn adapters_in_half_precision_follow_those_in_f32() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = base(&folder.path().join("base"));
+    let losses = |precision: Precision, packing| {
+        let mut job = tuned(&folder.path().join(format!("{precision}-{packing}")), &base, 12, Some(lora()));
+        (job.recipe.train.precision, job.recipe.data.packing) = (precision, packing);
+        train(&job, None).unwrap().0
+    };
+    for packing in [false, true] {
+        let exact = losses(Precision::F32, packing);
+        for (precision, within) in [(Precision::F16, 5e-3), (Precision::Bf16, 3e-2)] {
+            let found = losses(precision, packing);
+            let off = found.iter().zip(&exact).map(|(f, e)| (f / e - 1.0).abs()).fold(0.0, f64::max);
+            assert!(off < within && off > 0.0, "{precision}, packing {packing}: {found:?}, not {exact:?}");
+        }
+    }
 }
 
 #[test]
