@@ -105,7 +105,8 @@ pub fn run(job: &Job, sink: &mut dyn FnMut(TrainEvent), stop: &StopSignal) -> Re
     // A GPU has memory of its own, which the driver guards.
     let on_cpu = info.backend == "flex";
     let available = if on_cpu { memory::available() } else { info.memory_bytes };
-    let needed = estimate::training(config, &recipe.train, start.lora(), longest, available).total_bytes;
+    let kind = recipe.optimizer.kind;
+    let needed = estimate::training(config, &recipe.train, kind, start.lora(), longest, available).total_bytes;
     if let Some(available) = available.filter(|a| on_cpu && needed > *a) {
         return Err(TrainError::Memory { needed, available });
     }
@@ -147,6 +148,7 @@ pub fn run(job: &Job, sink: &mut dyn FnMut(TrainEvent), stop: &StopSignal) -> Re
     let preflight = Preflight {
         model: config,
         train: &recipe.train,
+        optimizer: kind,
         lora: start.lora(),
         rows: &rows.rows,
         sampler: &sampler,
