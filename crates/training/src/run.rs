@@ -18,7 +18,9 @@ use domain::{Job, NewTrace, TrainEvent, estimate, recipe::Micro};
 use model::{devices, store::StoreError};
 use std::{io, time::Instant};
 use steps::Loop;
-use text::{language::Language, pretrained::PretrainedError, tokenizer::TokenizerError};
+use text::{
+    conversation::ConversationError, language::Language, pretrained::PretrainedError, tokenizer::TokenizerError,
+};
 
 mod steps;
 mod watching;
@@ -42,6 +44,8 @@ pub enum TrainError {
     Base(String),
     #[error("{0}")]
     Language(#[from] PretrainedError),
+    #[error("{0}")]
+    Conversation(#[from] ConversationError),
     #[error("{0}")]
     Weights(#[from] StoreError),
     #[error("{0}")]

@@ -78,6 +78,7 @@ pub fn trace(prompt: &str, answer: &str, family: &str, category: &str) -> NewTra
         .collect();
     NewTrace {
         trace_version: "1.0".to_owned(),
+        history: Vec::new(),
         prompt: prompt.to_owned(),
         final_answer: answer.to_owned(),
         steps: vec![Step { i: 0, kind: "compute".to_owned(), content: format!("{prompt} {answer}") }],
@@ -182,6 +183,7 @@ pub fn failed(retry: bool) -> TrainEvent {
 pub fn predicted(item: u32, strict: bool, flexible: bool) -> TrainEvent {
     TrainEvent::Predicted(Prediction {
         item,
+        history: Vec::new(),
         prompt: format!("{item} + 1 ="),
         expected: (item + 1).to_string(),
         generated: "Answer: 1".to_owned(),
