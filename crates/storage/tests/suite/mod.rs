@@ -23,7 +23,7 @@ macro_rules! conforms {
     ($fresh:ident) => {
         conforms! { $fresh:
             traces: newest_first_in_pages, searches_and_filters, counts_follow_delete_and_undo, scan_and_contents,
-                a_refused_batch_leaves_nothing;
+                what_was_said_before_is_kept_and_told_apart, a_refused_batch_leaves_nothing;
             datasets: the_same_content_is_the_same_dataset, lists_and_versions;
             base_models: the_same_files_are_the_same_model, listed_and_deleted;
             runs: found_and_listed, cancel_and_retry_follow_the_table, retry_goes_to_the_end_of_the_queue;
