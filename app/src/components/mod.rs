@@ -32,4 +32,4 @@ pub use search::{Choice, Search};
 pub use sparkline::Sparkline;
 pub use time::Time;
 pub use toasts::Toasts;
-pub use trace::TraceBody;
+pub use trace::{TraceBody, speaker};

@@ -1,7 +1,16 @@
-//! A trace written out: prompt, typed steps, answer.
+//! A trace written out: earlier turns, prompt, typed steps, answer.
 
-use domain::NewTrace;
+use domain::{NewTrace, Role};
 use leptos::{either::Either, prelude::*};
+
+/// Who says an earlier turn.
+pub fn speaker(role: Role) -> &'static str {
+    match role {
+        Role::System => "System",
+        Role::User => "User",
+        Role::Assistant => "Assistant",
+    }
+}
 
 /// The whole of a trace; what differs from `against` is marked, step by step.
 #[component]
@@ -9,6 +18,15 @@ pub fn TraceBody(trace: NewTrace, #[prop(optional, into)] against: Option<NewTra
     let other = against.as_ref();
     let prompt = other.map(|other| other.prompt.as_str());
     let answer = other.map(|other| other.final_answer.as_str());
+    let history = trace
+        .history
+        .into_iter()
+        .enumerate()
+        .map(|(place, turn)| {
+            let theirs = other.map(|other| other.history.get(place).map(|turn| turn.content.as_str()).unwrap_or_default());
+            view! { <div class="trace-part"><span class="label">{speaker(turn.role)}</span><pre class="text">{marked(turn.content, theirs)}</pre></div> }
+        })
+        .collect_view();
     let steps = trace
         .steps
         .into_iter()
@@ -28,6 +46,7 @@ pub fn TraceBody(trace: NewTrace, #[prop(optional, into)] against: Option<NewTra
         .collect_view();
     view! {
         <div class="trace">
+            {history}
             <div class="trace-part"><span class="label">"Prompt"</span><pre class="text">{marked(trace.prompt.clone(), prompt)}</pre></div>
             <div class="trace-part"><span class="label">"Steps"</span><ol class="steps">{steps}</ol></div>
             <div class="trace-part"><span class="label">"Answer"</span><pre class="text answer">{marked(trace.final_answer.clone(), answer)}</pre></div>

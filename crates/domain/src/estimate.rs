@@ -1,6 +1,10 @@
 //! What a run will need, by arithmetic alone, so that the server can refuse what cannot fit. Bytes unless said otherwise.
 
-use crate::{finetune::LoraRecipe, micro_batch::Micro, model::ModelConfig, recipe::TrainRecipe};
+mod moments;
+
+use crate::{
+    finetune::LoraRecipe, micro_batch::Micro, model::ModelConfig, optimizer::OptimizerKind, recipe::TrainRecipe,
+};
 use serde::{Deserialize, Serialize};
 
 /// Memory and work of a run.
@@ -33,12 +37,13 @@ const BASE: u64 = 60 << 20;
 /// The share of the memory available that a micro-batch left to the trainer may fill.
 const SHARE: f64 = 0.8;
 
-/// The estimate for training `model` in f32 with AdamW on sequences of `sequence` tokens; with `lora`, of adapters beside its
-/// frozen weights. Where the recipe leaves the micro-batch to the trainer: the largest that fits into `available`, or the
+/// The estimate for training `model` in f32 on sequences of `sequence` tokens by an optimizer of this `kind`; with `lora`, of
+/// adapters beside its frozen weights. Where the recipe leaves the micro-batch to the trainer: the largest that fits into `available`, or the
 /// smallest when none does or nobody knows.
 pub fn training(
     model: &ModelConfig,
     train: &TrainRecipe,
+    kind: OptimizerKind,
     lora: Option<&LoraRecipe>,
     sequence: usize,
     available: Option<u64>,
@@ -46,15 +51,16 @@ pub fn training(
     let choices = train.choices();
     let smallest = choices.last().copied().unwrap_or(Micro { batch: 1, accumulate: 1 });
     let most = available.map_or(0.0, |available| SHARE * available as f64);
-    let all = choices.into_iter().map(|micro| with(model, train, lora, micro, sequence));
+    let all = choices.into_iter().map(|micro| with(model, train, kind, lora, micro, sequence));
     let fits = all.into_iter().find(|e| e.total_bytes as f64 <= most);
-    fits.unwrap_or_else(|| with(model, train, lora, smallest, sequence))
+    fits.unwrap_or_else(|| with(model, train, kind, lora, smallest, sequence))
 }
 
 /// The estimate for a given micro-batch.
 pub fn with(
     model: &ModelConfig,
     train: &TrainRecipe,
+    kind: OptimizerKind,
     lora: Option<&LoraRecipe>,
     micro: Micro,
     sequence: usize,
@@ -78,8 +84,9 @@ pub fn with(
     // Adapters are weights, too; frozen ones have neither gradients nor moments.
     let weights_bytes = F32 * (parameters + lora.map_or(0, |_| trained));
     let trained_bytes = F32 * trained;
-    let averages = u64::from(train.ema_decay.is_some());
-    let total_bytes = (BASE + weights_bytes + (3 + averages) * trained_bytes)
+    let averages = if train.ema_decay.is_some() { trained_bytes } else { 0 };
+    let optimizer_bytes = F32 * moments::numbers(model, kind, lora) + averages;
+    let total_bytes = (BASE + weights_bytes + trained_bytes + optimizer_bytes)
         .saturating_add(activations_bytes)
         .saturating_add(logits_bytes);
     let tokens = product(&[train.steps, train.sequences(), seq]);
@@ -89,7 +96,7 @@ pub fn with(
         tokens,
         weights_bytes,
         gradients_bytes: trained_bytes,
-        optimizer_bytes: (2 + averages) * trained_bytes,
+        optimizer_bytes,
         activations_bytes,
         logits_bytes,
         total_bytes,
@@ -153,13 +160,13 @@ mod tests {
             tie_embeddings: true,
         };
         let train = TrainRecipe { steps: 100_000_000, accumulate: 65_536, ..plain(batch) };
-        training(&model.config(1_000_000), &train, None, context, None)
+        training(&model.config(1_000_000), &train, OptimizerKind::AdamW, None, context, None)
     }
 
     #[test]
     fn frozen_weights_have_neither_gradients_nor_moments() {
         let shape = ModelRecipe { d_model: 64, layers: 2, heads: 2, context: 32, ..ModelRecipe::default() };
-        let estimate = |lora| training(&shape.config(100), &plain(1), lora, 32, None);
+        let estimate = |lora| training(&shape.config(100), &plain(1), OptimizerKind::AdamW, lora, 32, None);
         let (full, lora) = (estimate(None), LoraRecipe::default());
         let tuned = estimate(Some(&lora));
         // Query and value of 64 by 64 by rank 8 in two layers.

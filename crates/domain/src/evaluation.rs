@@ -1,5 +1,6 @@
 //! Evaluation: one prediction an item, a verdict each, a score with its interval.
 
+use crate::turn::Turn;
 use serde::{Deserialize, Serialize};
 
 /// What the judge says of one generated text.
@@ -26,6 +27,9 @@ pub struct Extracted {
 pub struct Prediction {
     /// Place in the evaluation, from 0.
     pub item: u32,
+    /// What was said before the prompt.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<Turn>,
     pub prompt: String,
     pub expected: String,
     pub generated: String,

@@ -23,6 +23,7 @@ mod schedule;
 pub mod task;
 pub mod time;
 pub mod trace;
+mod turn;
 
 pub use dataset::{DatasetRef, SplitName, SplitPercent};
 pub use device::{DeviceChoice, DeviceInfo};
@@ -38,3 +39,4 @@ pub use run::RunState;
 pub use task::{GenerateSpec, TaskFamily};
 pub use time::Micros;
 pub use trace::{NewTrace, Step, Trace};
+pub use turn::{Role, Turn};

@@ -156,7 +156,7 @@ pub enum LongTraces {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataRecipe {
-    /// An instruction that stands before every prompt, in training and in evaluation.
+    /// An instruction that stands before every prompt, in training and in evaluation; a trace's own goes before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub system: Option<String>,
     #[serde(default)]

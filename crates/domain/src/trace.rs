@@ -1,6 +1,11 @@
 //! A trace: one reasoning example. Field names are the wire format of tunix-rt's ReasoningTrace (version 1.0).
 
-use crate::{ids::TraceId, task::TaskFamily, time::Micros};
+use crate::{
+    ids::TraceId,
+    task::TaskFamily,
+    time::Micros,
+    turn::{self, Role, Turn},
+};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
 
@@ -9,6 +14,10 @@ use std::collections::{BTreeMap, HashSet};
 pub struct NewTrace {
     #[serde(default = "version_1")]
     pub trace_version: String,
+    /// What was said before the prompt, oldest first: an optional system message, then questions and their answers.
+    // Not written when there is none, so that such traces keep their bytes.
+    #[serde(default, deserialize_with = "turn::read", skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<Turn>,
     pub prompt: String,
     pub final_answer: String,
     pub steps: Vec<Step>,
@@ -71,6 +80,8 @@ pub mod limits {
     pub const VERSION: usize = 64;
     pub const PROMPT: usize = 50_000;
     pub const ANSWER: usize = 50_000;
+    /// Messages before the prompt, each no longer than a prompt (ours).
+    pub const HISTORY: usize = 100;
     pub const STEPS: usize = 1_000;
     pub const STEP_TYPE: usize = 64;
     pub const STEP_CONTENT: usize = 20_000;
@@ -89,9 +100,19 @@ pub enum TraceError {
     TooManySteps(usize),
     #[error("steps[{index}].i repeats {i}")]
     RepeatedStep { index: usize, i: u32 },
+    #[error("history has {0} messages; at most 100 are allowed")]
+    TooManyTurns(usize),
+    #[error(
+        "history[{index}] is the {}'s, not the {}'s: after an optional system message user and assistant take turns",
+        found.key(),
+        expected.key()
+    )]
+    Misplaced { index: usize, found: Role, expected: Role },
+    #[error("history[{0}] is the user's and has no answer, but the prompt would follow it")]
+    Unanswered(usize),
 }
 
-fn length(field: impl Into<String>, text: &str, most: usize) -> Result<(), TraceError> {
+pub(crate) fn length(field: impl Into<String>, text: &str, most: usize) -> Result<(), TraceError> {
     if text.is_empty() {
         return Err(TraceError::Empty(field.into()));
     }
@@ -109,6 +130,7 @@ impl NewTrace {
     /// Checks every limit and puts the steps in order of `i`.
     pub fn validated(mut self) -> Result<Self, TraceError> {
         length("trace_version", &self.trace_version, limits::VERSION)?;
+        turn::validate(&self.history)?;
         length("prompt", &self.prompt, limits::PROMPT)?;
         length("final_answer", &self.final_answer, limits::ANSWER)?;
         match self.steps.len() {
@@ -126,6 +148,14 @@ impl NewTrace {
         }
         self.steps.sort_by_key(|step| step.i);
         Ok(self)
+    }
+
+    /// The instruction that the history begins with, and the turns of user and assistant after it.
+    pub fn earlier(&self) -> (Option<&str>, &[Turn]) {
+        match self.history.split_first() {
+            Some((first, turns)) if first.role == Role::System => (Some(&first.content), turns),
+            _ => (None, &self.history),
+        }
     }
 
     fn meta_text(&self, key: &str) -> Option<&str> {
@@ -164,6 +194,7 @@ mod tests {
     fn trace(steps: &[u32]) -> NewTrace {
         NewTrace {
             trace_version: "1.0".into(),
+            history: Vec::new(),
             prompt: "1 + 1 =".into(),
             final_answer: "2".into(),
             steps: steps.iter().map(|&i| Step { i, kind: "compute".into(), content: "1 + 1 = 2".into() }).collect(),
@@ -193,5 +224,32 @@ mod tests {
         assert_eq!(trace.category(), Some("x"));
         let back: NewTrace = serde_json::from_str(&serde_json::to_string(&trace).unwrap()).unwrap();
         assert_eq!(back, trace);
+        // Hashes of datasets hang on these bytes.
+        let bytes = r#"{"trace_version":"1.0","prompt":"p","final_answer":"a","steps":[{"i":0,"type":"parse","content":"c"}],"meta":{"category":"x","seed":42}}"#;
+        assert_eq!(serde_json::to_string(&trace).unwrap(), bytes);
+    }
+
+    #[test]
+    fn history_is_read_checked_and_told_apart() {
+        let line = |turns: &str| {
+            format!(
+                r#"{{"history":{turns},"prompt":"p","final_answer":"a","steps":[{{"i":0,"type":"t","content":"c"}}]}}"#
+            )
+        };
+        let read = |turns: &str| serde_json::from_str::<NewTrace>(&line(turns));
+        let (system, user, assistant) = (
+            r#"{"role":"system","content":"s"}"#,
+            r#"{"role":"user","content":"u"}"#,
+            r#"{"role":"assistant","content":"b"}"#,
+        );
+        let trace = read(&format!("[{system},{user},{assistant}]")).unwrap().validated().unwrap();
+        assert_eq!((trace.earlier().0, trace.earlier().1.len()), (Some("s"), 2));
+        let back: NewTrace = serde_json::from_str(&serde_json::to_string(&trace).unwrap()).unwrap();
+        assert_eq!(back, trace);
+        let plain = read(&format!("[{user},{assistant}]")).unwrap();
+        assert_eq!((plain.earlier().0, plain.earlier().1.len()), (None, 2));
+        assert!(read(&format!("[{user}]")).unwrap().validated().unwrap_err().to_string().starts_with("history[0]"));
+        let said = read(&format!(r#"[{user},{{"role":"tool","content":"x"}}]"#)).unwrap_err().to_string();
+        assert!(said.starts_with("history[1]: unknown variant `tool`"), "{said}");
     }
 }

@@ -1,5 +1,6 @@
-//! Building a dataset: select, take each prompt once, split by a seeded order, freeze as three files named by content.
-//! The same traces and request give the same bytes, in whatever order they were added (besides the newest N of `latest`).
+//! Building a dataset: select, take each question (a prompt and what was said before it) once, split by a seeded order,
+//! freeze as three files named by content. The same traces and request give the same bytes, in whatever order they were added
+//! (besides the newest N of `latest`).
 
 use crate::{
     Service,
@@ -15,9 +16,9 @@ use std::{
     collections::{BTreeMap, btree_map::Entry},
     io::Write,
 };
-use storage::{StorageError, StoredDataset, TraceQuery};
+use storage::{Question, StorageError, StoredDataset, TraceQuery};
 
-/// Prompts read from storage at once.
+/// Questions read from storage at once.
 const PART: u32 = 1_000;
 /// Whole traces read from storage at once: one can have 20 MB.
 const WHOLE: usize = 32;
@@ -90,7 +91,7 @@ impl Service {
         })
     }
 
-    /// The keys of the traces taken, in the seeded order that splits them; each prompt once.
+    /// The keys of the traces taken, in the seeded order that splits them; each question once.
     async fn choose(
         &self,
         filter: &TraceFilter,
@@ -107,19 +108,18 @@ impl Service {
         let mut found: BTreeMap<[u8; 32], Vec<i64>> = BTreeMap::new();
         let (mut newest, mut duplicates, mut before) = (Vec::new(), 0, i64::MAX);
         loop {
-            let part = self.store().trace_prompts(&query, before, PART).await.map_err(internal)?;
-            let Some((last, _)) = part.last() else { break };
-            before = *last;
-            for (key, prompt) in part {
-                let place: [u8; 32] =
-                    Sha256::new().chain_update(seed.to_le_bytes()).chain_update(prompt.as_bytes()).finalize().into();
+            let part = self.store().trace_questions(&query, before, PART).await.map_err(internal)?;
+            let Some(last) = part.last() else { break };
+            before = last.key;
+            for question in part {
+                let place = place(seed, &question);
                 match found.entry(place) {
                     Entry::Occupied(mut there) => {
-                        there.get_mut().push(key);
+                        there.get_mut().push(question.key);
                         duplicates += 1;
                     }
                     Entry::Vacant(free) => {
-                        free.insert(vec![key]);
+                        free.insert(vec![question.key]);
                         newest.push(place);
                     }
                 }
@@ -141,7 +141,7 @@ impl Service {
         Ok(Chosen { keys: self.one_each(found.into_values().collect()).await?, duplicates })
     }
 
-    /// One key of each group of traces with the same prompt: the one whose content has the smallest hash, so that no order
+    /// One key of each group of traces with the same question: the one whose content has the smallest hash, so that no order
     /// of arrival decides.
     async fn one_each(&self, groups: Vec<Vec<i64>>) -> Result<Vec<i64>, ApiError> {
         let mut best: Vec<(Option<[u8; 32]>, i64)> = groups.iter().map(|keys| (None, keys[0])).collect();
@@ -179,6 +179,18 @@ impl Service {
         }
         Ok(object.finish().map_err(internal)?.0)
     }
+}
+
+/// Where a question stands in the seeded order: the same after the same turns.
+fn place(seed: u64, question: &Question) -> [u8; 32] {
+    let mut hash = Sha256::new_with_prefix(seed.to_le_bytes());
+    hash.update(&question.prompt);
+    if let Some(history) = &question.history {
+        // No text has this byte, so no prompt alone is taken for one with turns before it.
+        hash.update([0xff]);
+        hash.update(history);
+    }
+    hash.finalize().into()
 }
 
 struct Chosen {
@@ -259,4 +271,25 @@ impl Writing {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_of_questions() {
+        let question = |prompt: &str, history: Option<&str>| Question {
+            key: 1,
+            prompt: prompt.to_owned(),
+            history: history.map(str::to_owned),
+        };
+        // By Python's `hashlib.sha256((7).to_bytes(8, "little") + b"1 + 1 =")`: splits made before there were turns stay.
+        let plain = hex(&place(7, &question("1 + 1 =", None)));
+        assert_eq!(plain, "add802decdcaa0928b6597caec0f53cf14f1e03a8f1cb0841e45383e75f0f6ca");
+        let after = |history| hex(&place(7, &question("1 + 1 =", Some(history))));
+        assert_eq!(after("ab"), after("ab"));
+        assert!(after("ab") != plain && after("ab") != after("cd"));
+        assert_ne!(after("ab"), hex(&place(7, &question("1 + 1 =ab", None))));
+    }
 }

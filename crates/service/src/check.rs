@@ -95,7 +95,7 @@ impl Service {
         };
         let lora = recipe.lora.as_ref().filter(|_| recipe.method == Method::Lora);
         let available = machine::memory_available();
-        let estimate = estimate::training(&model, &recipe.train, lora, sequence, available);
+        let estimate = estimate::training(&model, &recipe.train, recipe.optimizer.kind, lora, sequence, available);
         if let Some(available) = available
             && estimate.total_bytes > available
         {

@@ -1,6 +1,7 @@
-//! Cuts a stream of bytes into JSONL lines and reads each as a trace. Pure: chunks in, lines out; memory is bounded by the
-//! longest line allowed. Reasons are worded for the person who imports.
+//! Cuts a stream of bytes into JSONL lines and reads each as a trace, or as a conversation that is one (`messages`). Pure:
+//! chunks in, lines out; memory is bounded by the longest line allowed. Reasons are worded for the person who imports.
 
+use crate::messages;
 use domain::NewTrace;
 
 /// No trace within the format's limits is longer than this, even with every character escaped.
@@ -74,16 +75,20 @@ impl Lines {
 fn parse(bytes: &[u8]) -> Result<NewTrace, String> {
     let text =
         std::str::from_utf8(bytes).map_err(|e| format!("not UTF-8 from byte {} of the line", e.valid_up_to() + 1))?;
-    let trace: NewTrace = serde_json::from_str(text).map_err(|error| {
-        // serde_json ends with the place; within one line only the column tells something.
-        let message = error.to_string();
-        let message = message.split(" at line ").next().unwrap_or_default();
-        match error.classify() {
-            serde_json::error::Category::Data => message.to_owned(),
-            _ => format!("not JSON: {message} at column {}", error.column()),
-        }
-    })?;
-    trace.validated().map_err(|e| e.to_string())
+    match serde_json::from_str::<NewTrace>(text) {
+        Ok(trace) => trace.validated().map_err(|e| e.to_string()),
+        Err(error) => messages::read(text).unwrap_or_else(|| Err(told(&error))),
+    }
+}
+
+/// serde_json ends with the place; within one line only the column tells something.
+pub(crate) fn told(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    let message = message.split(" at line ").next().unwrap_or_default();
+    match error.classify() {
+        serde_json::error::Category::Data => message.to_owned(),
+        _ => format!("not JSON: {message} at column {}", error.column()),
+    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod evaluations;
 mod home;
 pub mod import;
 mod machine;
+mod messages;
 mod models;
 mod open;
 pub mod recipe;

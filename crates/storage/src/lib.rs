@@ -28,7 +28,7 @@ pub use error::StorageError;
 pub use objects::{ObjectWriter, Objects};
 pub use open::{SqliteStore, open};
 pub use pyramid::StepPoint;
-pub use records::{LeaderboardEntry, NewRun, RunOrder, RunQuery, RunRecord, RunTexts, TraceQuery};
+pub use records::{LeaderboardEntry, NewRun, Question, RunOrder, RunQuery, RunRecord, RunTexts, TraceQuery};
 pub use report::Reported;
 pub use store::{
     AttemptStore, BaseModelStore, DatasetStore, EvaluationStore, EventStore, RunStore, SeriesStore, Store, TraceStore,

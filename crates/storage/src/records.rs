@@ -110,3 +110,13 @@ pub struct LeaderboardEntry {
     pub flexible: u32,
     pub finished_at: Micros,
 }
+
+/// What a trace asks: the same prompt is another question after other turns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// The trace's place in the order of arrival.
+    pub key: i64,
+    pub prompt: String,
+    /// The SHA-256 of what was said before the prompt; none when nothing was.
+    pub history: Option<String>,
+}

@@ -3,8 +3,8 @@
 //! and `tests/suite` says in examples what the next one must do as well.
 
 use crate::{
-    Claimed, Ended, LeaderboardEntry, NewRun, Objects, Reported, Result, RunQuery, RunRecord, RunTexts, StoredDataset,
-    TraceQuery,
+    Claimed, Ended, LeaderboardEntry, NewRun, Objects, Question, Reported, Result, RunQuery, RunRecord, RunTexts,
+    StoredDataset, TraceQuery,
 };
 use async_trait::async_trait;
 use domain::{
@@ -62,8 +62,8 @@ pub trait TraceStore {
     async fn trace_facets(&self) -> Result<Facets>;
     /// Takes traces out of every list and count, or (`None`) puts them back; gives how many changed.
     async fn set_traces_deleted(&self, ids: &[TraceId], deleted_at: Option<Micros>) -> Result<u64>;
-    /// Key (order of arrival) and prompt of matching traces with a key below `before`, newest first: a scan in pages.
-    async fn trace_prompts(&self, query: &TraceQuery, before: i64, limit: u32) -> Result<Vec<(i64, String)>>;
+    /// What matching traces with a key below `before` ask, newest first: a scan in pages.
+    async fn trace_questions(&self, query: &TraceQuery, before: i64, limit: u32) -> Result<Vec<Question>>;
     /// The contents of traces (one JSON text each), in the order of these different keys.
     async fn trace_contents(&self, keys: &[i64]) -> Result<Vec<String>>;
 }

@@ -1,8 +1,9 @@
 //! Traces: insert in bulk, list, read, count, soft delete.
 
-use crate::{Result, SqliteStore, StorageError, TraceQuery, place, store::TraceStore};
+use crate::{Question, Result, SqliteStore, StorageError, TraceQuery, place, store::TraceStore};
 use async_trait::async_trait;
 use domain::{Micros, NewTrace, Trace, TraceId, api::Facets, dataset::Count, trace::TraceSummary};
+use sha2::{Digest, Sha256};
 use sqlx::{QueryBuilder, Row, Sqlite, sqlite::SqliteRow};
 use std::collections::BTreeMap;
 
@@ -18,19 +19,19 @@ impl TraceStore for SqliteStore {
         let mut rows = Vec::with_capacity(traces.len());
         for (id, trace) in traces {
             let content = serde_json::to_string(trace).map_err(StorageError::unreadable("trace"))?;
-            rows.push((id.to_string(), trace, trace.family().map(|f| f.key()), content));
+            rows.push((id.to_string(), trace, trace.family().map(|f| f.key()), content, history(trace)?));
         }
         let mut counts: BTreeMap<(&str, &str), i64> = BTreeMap::new();
-        for (_, trace, family, _) in &rows {
+        for (_, trace, family, ..) in &rows {
             *counts.entry((family.unwrap_or(""), trace.category().unwrap_or(""))).or_default() += 1;
         }
         let mut tx = self.begin().await?;
         let before: Option<i64> = sqlx::query_scalar("SELECT MAX(key) FROM traces").fetch_one(&mut *tx).await?;
         for rows in rows.chunks(ROWS) {
             let mut insert = QueryBuilder::<Sqlite>::new(
-                "INSERT INTO traces (id, created_at, source, family, category, steps, prompt, answer, content) ",
+                "INSERT INTO traces (id, created_at, source, family, category, steps, prompt, answer, content, history) ",
             );
-            insert.push_values(rows, |mut row, (id, trace, family, content)| {
+            insert.push_values(rows, |mut row, (id, trace, family, content, history)| {
                 row.push_bind(id.as_str())
                     .push_bind(at.0)
                     .push_bind(source)
@@ -39,7 +40,8 @@ impl TraceStore for SqliteStore {
                     .push_bind(trace.steps.len() as i64)
                     .push_bind(trace.prompt.as_str())
                     .push_bind(trace.final_answer.as_str())
-                    .push_bind(content.as_str());
+                    .push_bind(content.as_str())
+                    .push_bind(history.as_deref());
             });
             insert.build().execute(&mut *tx).await?;
         }
@@ -169,12 +171,14 @@ impl TraceStore for SqliteStore {
         Ok(changed)
     }
 
-    async fn trace_prompts(&self, query: &TraceQuery, before: i64, limit: u32) -> Result<Vec<(i64, String)>> {
-        let mut sql = QueryBuilder::<Sqlite>::new("SELECT key, prompt FROM traces WHERE deleted_at IS NULL AND key < ");
+    async fn trace_questions(&self, query: &TraceQuery, before: i64, limit: u32) -> Result<Vec<Question>> {
+        let mut sql =
+            QueryBuilder::<Sqlite>::new("SELECT key, prompt, history FROM traces WHERE deleted_at IS NULL AND key < ");
         sql.push_bind(before);
         push_filter(&mut sql, query);
         sql.push(" ORDER BY key DESC LIMIT ").push_bind(i64::from(limit));
-        Ok(sql.build_query_as().fetch_all(self.read()).await?)
+        let rows: Vec<(i64, String, Option<String>)> = sql.build_query_as().fetch_all(self.read()).await?;
+        Ok(rows.into_iter().map(|(key, prompt, history)| Question { key, prompt, history }).collect())
     }
 
     async fn trace_contents(&self, keys: &[i64]) -> Result<Vec<String>> {
@@ -188,6 +192,15 @@ impl TraceStore for SqliteStore {
         let mut contents: std::collections::HashMap<i64, String> = rows.into_iter().collect();
         keys.iter().map(|key| contents.remove(key).ok_or(StorageError::NotFound)).collect()
     }
+}
+
+/// The SHA-256 of what was said before the prompt.
+fn history(trace: &NewTrace) -> Result<Option<String>> {
+    if trace.history.is_empty() {
+        return Ok(None);
+    }
+    let said = serde_json::to_vec(&trace.history).map_err(StorageError::unreadable("trace"))?;
+    Ok(Some(Sha256::digest(said).iter().map(|byte| format!("{byte:02x}")).collect()))
 }
 
 fn id(row: &SqliteRow) -> Result<TraceId> {

@@ -55,6 +55,7 @@ fn trace(spec: &GenerateSpec, level: u8, index: u32, problem: Problem) -> NewTra
     let steps = problem.steps.into_iter().enumerate();
     NewTrace {
         trace_version: "1.0".to_owned(),
+        history: Vec::new(),
         prompt: problem.prompt,
         final_answer: problem.answer,
         steps: steps.map(|(i, (kind, content))| Step { i: i as u32, kind: kind.to_owned(), content }).collect(),

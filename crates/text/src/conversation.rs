@@ -46,7 +46,7 @@ impl From<TokenizerError> for ConversationError {
 pub fn encode(pretrained: &Pretrained, messages: &[Message]) -> Result<Encoded, ConversationError> {
     let rendered = match pretrained.layout().render_generations(messages)? {
         Some(tagged) => tagged,
-        None => compared(pretrained, messages)?,
+        None => compared(pretrained, messages, pretrained.layout().render(messages, false)?)?,
     };
     if rendered.spans.is_empty() {
         return Err(ConversationError::NoAnswer);
@@ -72,6 +72,20 @@ pub fn opening(pretrained: &Pretrained, system: Option<&str>, prompt: &str) -> R
     Ok(pretrained.encode(&text)?)
 }
 
+/// The tokens from which the assistant's next turn is generated, with the mask of its turns before.
+pub fn encode_opening(pretrained: &Pretrained, messages: &[Message]) -> Result<Encoded, ConversationError> {
+    let template = pretrained.layout();
+    let text = template.render(messages, true)?;
+    if messages.iter().all(|message| message.role != "assistant") {
+        return Ok(Encoded::given(pretrained.encode(&text)?));
+    }
+    let rendered = match template.render_generations(messages)? {
+        Some(Rendered { text: before, spans }) if text.starts_with(&before) => Rendered { text, spans },
+        _ => compared(pretrained, messages, text)?,
+    };
+    Ok(masked(pretrained, &rendered)?)
+}
+
 fn asked(pretrained: &Pretrained, system: Option<&str>, prompt: &str) -> Vec<Message> {
     let user = [Message::new("user", prompt)];
     system.map_or_else(|| user.to_vec(), |system| with_system(pretrained, system, &user))
@@ -93,11 +107,10 @@ pub fn with_system(pretrained: &Pretrained, system: &str, messages: &[Message]) 
     within
 }
 
-/// The conversation's text and the spans of the assistant's turns in it, found by rendering the conversation up to each turn.
+/// The conversation's `text` with the spans of the assistant's turns in it, found by rendering the conversation up to each turn.
 /// A turn begins where generation would begin; it ends with the template's stop token.
-fn compared(pretrained: &Pretrained, messages: &[Message]) -> Result<Rendered, ConversationError> {
+fn compared(pretrained: &Pretrained, messages: &[Message], text: String) -> Result<Rendered, ConversationError> {
     let template = pretrained.layout();
-    let text = template.render(messages, false)?;
     let stop = stop_token(pretrained, template);
     let mut spans = Vec::new();
     for at in (0..messages.len()).filter(|at| messages[*at].role == "assistant") {

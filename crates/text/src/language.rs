@@ -3,7 +3,7 @@
 
 use crate::{
     chat::Message,
-    conversation,
+    conversation::{self, ConversationError},
     layout::{self, Encoded},
     pretrained::{Files, Pretrained, PretrainedError},
     tokenizer::{Tokenizer, TokenizerError},
@@ -77,14 +77,27 @@ impl Language {
         }
     }
 
-    /// The tokens of a trace; trained are the answer's and the stop token alone.
-    pub fn encode_trace(&self, system: Option<&str>, trace: &NewTrace) -> Result<Encoded, PretrainedError> {
+    /// The tokens from which a trace's answer is generated: earlier turns and the prompt. `system`: the recipe's instruction;
+    /// a trace that brings its own is told that one alone.
+    pub fn encode_opening(&self, system: Option<&str>, trace: &NewTrace) -> Result<Vec<u32>, ConversationError> {
+        Ok(self.opening(system, trace)?.ids)
+    }
+
+    /// The tokens of a trace; trained are the answer's, earlier answers' and the stop token after each. They begin with those
+    /// of [`Language::encode_opening`].
+    pub fn encode_trace(&self, system: Option<&str>, trace: &NewTrace) -> Result<Encoded, ConversationError> {
+        let (mut row, response) = (self.opening(system, trace)?, layout::response_text(trace));
         match self {
-            Self::Own(tokenizer) => {
-                let prompt = layout::instructed(system, &trace.prompt).into_owned();
-                Ok(layout::encode_trace(tokenizer, &NewTrace { prompt, ..trace.clone() })?)
-            }
-            Self::Base(base) => base.trace(system, trace),
+            Self::Own(tokenizer) => row.say(tokenizer.encode(&response)?, tokenizer.eos()),
+            Self::Base(base) => row.say(base.text(&response)?, base.stops[0]),
+        }
+        Ok(row)
+    }
+
+    fn opening(&self, system: Option<&str>, trace: &NewTrace) -> Result<Encoded, ConversationError> {
+        match self {
+            Self::Own(tokenizer) => Ok(layout::encode_opening(tokenizer, system, trace)?),
+            Self::Base(base) => base.opening(system, trace),
         }
     }
 
@@ -147,14 +160,19 @@ impl BaseLanguage {
         Ok(ids)
     }
 
-    /// Prompt and answer are encoded apart, so that the prompt's tokens are those that prime generation.
-    fn trace(&self, system: Option<&str>, trace: &NewTrace) -> Result<Encoded, PretrainedError> {
-        let mut ids = self.prompt(system, &trace.prompt)?;
-        let mut mask = vec![false; ids.len()];
-        ids.extend(self.text(&layout::response_text(trace))?);
-        ids.push(self.stops[0]);
-        mask.resize(ids.len(), true);
-        Ok(Encoded { ids, mask })
+    /// What stands before an answer is encoded apart from it, so that its tokens are those that prime generation.
+    fn opening(&self, system: Option<&str>, trace: &NewTrace) -> Result<Encoded, ConversationError> {
+        if !self.pretrained.has_template() {
+            let parts = layout::opening(system, trace);
+            return Ok(Encoded::of_parts(self.bos, self.stops[0], &parts, |text| self.text(text))?);
+        }
+        let (own, turns) = trace.earlier();
+        let mut messages: Vec<Message> = turns.iter().map(|t| Message::new(t.role.key(), &t.content)).collect();
+        messages.push(Message::new("user", &trace.prompt));
+        if let Some(system) = own.or(system) {
+            messages = conversation::with_system(&self.pretrained, system, &messages);
+        }
+        conversation::encode_opening(&self.pretrained, &messages)
     }
 
     /// The special token by which the template ends an assistant's turn; none when there is no template or no such token.
@@ -175,13 +193,14 @@ impl BaseLanguage {
 mod tests {
     use super::*;
     use crate::tokenizer;
-    use domain::{Step, recipe::TokenizerKind};
+    use domain::{Role, Step, Turn, recipe::TokenizerKind};
 
     const CHATML: &str = "{% for m in messages %}<bos>{{ m.role }}\n{{ m.content }}<eos>\n{% endfor %}{% if add_generation_prompt %}<bos>assistant\n{% endif %}";
 
     fn trace() -> NewTrace {
         NewTrace {
             trace_version: "1.0".into(),
+            history: Vec::new(),
             prompt: "1 + 2".into(),
             final_answer: "3 <eos>".into(),
             steps: vec![Step { i: 0, kind: "add".into(), content: "1+2=3".into() }],
@@ -214,6 +233,36 @@ mod tests {
         assert_eq!(trained.iter().filter(|id| **id == 2).count(), 1, "the data's own <eos> is text");
     }
 
+    /// The same trace after a question that was answered.
+    fn second() -> NewTrace {
+        let turn = |role, content: &str| Turn { role, content: content.into() };
+        NewTrace { history: vec![turn(Role::User, "1 + 1"), turn(Role::Assistant, "2")], ..trace() }
+    }
+
+    #[test]
+    fn earlier_answers_are_trained_too() {
+        let json = json();
+        let files = Files { tokenizer: &json, chat_template: Some(CHATML), ..Files::default() };
+        let language = Language::of_export(files, None, &[2]).unwrap();
+        let said = |row: &Encoded, trained: bool| {
+            let ids = row.ids.iter().zip(&row.mask).filter(|(_, mask)| **mask == trained).map(|(id, _)| *id);
+            let texts = ids.map(|id| language.decode(&[id]).unwrap());
+            texts.map(|text| if text.is_empty() { "|".into() } else { text }).collect::<String>()
+        };
+        let row = language.encode_trace(None, &second()).unwrap();
+        assert_eq!(said(&row, true), "2|1+2=3\nAnswer: 3 <eos>|");
+        let given = "|user\n1 + 1|\n|assistant\n\n|user\n1 + 2|\n|assistant\n";
+        assert_eq!(said(&row, false), given);
+        let primed = language.encode_opening(None, &second()).unwrap();
+        assert_eq!(row.ids[..primed.len()], primed);
+        // The trace's own instruction, else the recipe's; a message of its own in this template.
+        let told = language.encode_trace(Some("What"), &second()).unwrap();
+        let own = Turn { role: Role::System, content: "What".into() };
+        let own = NewTrace { history: [vec![own], second().history].concat(), ..second() };
+        assert_eq!(language.encode_trace(Some("is"), &own).unwrap(), told);
+        assert_eq!(said(&told, false), format!("|system\nWhat|\n{given}"));
+    }
+
     #[test]
     fn without_a_template_the_layout_is_ours() {
         let json = json();
@@ -222,7 +271,9 @@ mod tests {
         assert!(matches!(own, Language::Own(_)));
         let base = Language::base(files, Some(1), &[2]).unwrap();
         for system in [None, Some("user")] {
-            assert_eq!(base.encode_trace(system, &trace()).unwrap(), own.encode_trace(system, &trace()).unwrap());
+            for trace in [trace(), second()] {
+                assert_eq!(base.encode_trace(system, &trace).unwrap(), own.encode_trace(system, &trace).unwrap());
+            }
             assert_eq!(base.encode_prompt(system, "1").unwrap(), own.encode_prompt(system, "1").unwrap());
         }
         assert_eq!(base.stops(), own.stops());

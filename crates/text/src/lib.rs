@@ -8,6 +8,7 @@ pub mod language;
 pub mod layout;
 pub mod pretrained;
 mod pycompat;
+pub mod reasoning;
 pub mod score;
 pub mod tokenizer;
 pub mod view;

@@ -19,7 +19,7 @@ pub struct TokenView {
 
 /// The tokens of a trace as the trainer sees them.
 pub fn tokens(tokenizer: &Tokenizer, trace: &NewTrace) -> Result<Vec<TokenView>, TokenizerError> {
-    let encoded = layout::encode_trace(tokenizer, trace)?;
+    let encoded = layout::encode_trace(tokenizer, None, trace)?;
     encoded
         .ids
         .into_iter()

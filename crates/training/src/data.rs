@@ -82,7 +82,8 @@ pub(crate) fn tokenize(recipe: &Recipe, language: &Language, traces: &[NewTrace]
     let mut tokenized = Tokenized { rows: Vec::new(), too_long: Vec::new(), nothing_left: Vec::new() };
     let (system, mut longest) = (recipe.data.system.as_deref(), 0);
     for (number, trace) in (1..).zip(traces) {
-        let mut row = language.encode_trace(system, trace)?;
+        let unlaid = |e| TrainError::Data(format!("{}: {e}", lines(&[number])));
+        let mut row = language.encode_trace(system, trace).map_err(unlaid)?;
         longest = longest.max(row.ids.len() - 1);
         if row.ids.len() > most {
             tokenized.too_long.push(number);
@@ -109,4 +110,42 @@ pub(crate) fn tokenize(recipe: &Recipe, language: &Language, traces: &[NewTrace]
         )));
     }
     Ok(tokenized)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batches;
+    use domain::{Role, Step, Turn, recipe::TokenizerKind};
+
+    #[test]
+    fn what_is_trained_is_what_the_assistant_says() {
+        let recipe = serde_json::json!({
+            "name": "test", "model": {"d_model": 8, "layers": 1, "heads": 1, "context": 64}, "tokenizer": {"kind": "char"},
+            "data": {"system": "Sum."}, "train": {"steps": 1, "batch": 1},
+        });
+        let recipe: Recipe = serde_json::from_value(recipe).unwrap();
+        let turn = |role, content: &str| Turn { role, content: content.into() };
+        let trace = NewTrace {
+            trace_version: "1.0".into(),
+            history: vec![turn(Role::User, "1 + 1 ="), turn(Role::Assistant, "=2")],
+            prompt: "And 3?".into(),
+            final_answer: "5".into(),
+            steps: vec![Step { i: 0, kind: "add".into(), content: "2+3=5".into() }],
+            meta: None,
+        };
+        let texts = [layout::full_text(&trace), "Sum.".to_owned()];
+        let language = Language::own(tokenizer::train(TokenizerKind::Char, None, texts).unwrap());
+        let rows = tokenize(&recipe, &language, &[trace]).unwrap().rows;
+        let batch = batches::batch(&rows);
+        let text = |ids: &mut dyn Iterator<Item = u32>| {
+            let words =
+                ids.map(|id| if id == language.stops()[0] { "|".into() } else { language.decode(&[id]).unwrap() });
+            words.collect::<String>()
+        };
+        assert_eq!(text(&mut batch.targets.iter().map(|id| *id as u32)), "=2|2+3=5\nAnswer: 5|");
+        let given = (0..batch.ids.len()).filter(|place| !batch.places.contains(&(*place as i32)));
+        // A question's line break asks for its answer; what follows a stop token is not asked for.
+        assert_eq!(text(&mut given.map(|place| batch.ids[place] as u32)), "Sum.\n\n1 + 1 =|And 3?");
+    }
 }

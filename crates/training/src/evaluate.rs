@@ -28,12 +28,12 @@ pub(crate) fn val_loss(decoder: &Decoder, rows: &[Encoded], batch: usize) -> f64
     sum / count as f64
 }
 
-/// Generated text of each trace's prompt, greedily: tokens, whether it stopped by itself, text.
+/// Generated text of each trace's prompt and what was said before it, greedily: tokens, whether it stopped by itself, text.
 fn generate(run: &Run<'_>, decoder: &Decoder, traces: &[&NewTrace]) -> Result<Vec<(usize, bool, String)>, TrainError> {
     let context = decoder.config().context;
     let mut prompts = Vec::new();
     for trace in traces {
-        let mut ids = run.language.encode_prompt(run.job.recipe.data.system.as_deref(), &trace.prompt)?;
+        let mut ids = run.language.encode_opening(run.job.recipe.data.system.as_deref(), trace)?;
         // Room for at least one token; the end of a prompt matters more than its beginning.
         if ids.len() >= context {
             ids.drain(1..ids.len() - context + 2);
@@ -86,6 +86,7 @@ pub(crate) fn predictions(run: &mut Run<'_>, decoder: &Decoder, hash: &str) -> R
             let verified = |answer: &str| family.is_some_and(|f| tasks::verify(f, &trace.prompt, answer));
             let prediction = Prediction {
                 item: done as u32,
+                history: trace.history.clone(),
                 prompt: trace.prompt.clone(),
                 expected: trace.final_answer.clone(),
                 verdict: score::judge(&trace.final_answer, &generated, verified),

@@ -12,7 +12,7 @@ use domain::{
     ModelConfig,
     estimate::{self, Estimate},
     finetune::LoraRecipe,
-    recipe::{Micro, TrainRecipe},
+    recipe::{Micro, OptimizerKind, TrainRecipe},
 };
 use model::{Decoder, devices};
 use serde::{Deserialize, Serialize};
@@ -47,6 +47,7 @@ struct Pass {
 pub(crate) struct Preflight<'a> {
     pub(crate) model: &'a ModelConfig,
     pub(crate) train: &'a TrainRecipe,
+    pub(crate) optimizer: OptimizerKind,
     /// What is trained beside frozen weights.
     pub(crate) lora: Option<&'a LoraRecipe>,
     pub(crate) rows: &'a [Encoded],
@@ -82,7 +83,7 @@ impl Preflight<'_> {
 
     fn measured(&self, decoder: &Decoder, say: &mut dyn FnMut(String)) -> Estimate {
         let longest = self.sampler.longest();
-        let planned = estimate::training(self.model, self.train, self.lora, longest, self.available);
+        let planned = estimate::training(self.model, self.train, self.optimizer, self.lora, longest, self.available);
         let choices = self.train.choices();
         let planned_micro = planned.micro.unwrap_or(Micro { batch: 1, accumulate: 1 });
         // With a choice, a quarter of what arithmetic would take is tried: it must not fill the memory it is to measure.
@@ -139,12 +140,12 @@ impl Preflight<'_> {
 
     /// The estimate for `micro`, scaled to what the pass over `tried` took.
     fn corrected(&self, micro: Micro, tried: Micro, before: u64, pass: Pass, longest: usize) -> Estimate {
-        let mut estimate = estimate::with(self.model, self.train, self.lora, micro, longest);
+        let mut estimate = estimate::with(self.model, self.train, self.optimizer, self.lora, micro, longest);
         let places = (1.0 - self.sampler.padding(micro.batch)).recip() * self.sampler.mean();
         let all = self.train.steps as f64 * self.train.sequences() as f64 * places;
         estimate.seconds = Some(all / pass.places as f64 * pass.seconds);
         let Some(bytes) = pass.bytes else { return estimate };
-        let small = estimate::with(self.model, self.train, self.lora, tried, longest);
+        let small = estimate::with(self.model, self.train, self.optimizer, self.lora, tried, longest);
         let gradients = estimate.gradients_bytes;
         let moving = |e: &Estimate| (e.activations_bytes.saturating_add(e.logits_bytes)) as f64;
         // Gradients come as activations go.

@@ -20,7 +20,9 @@ use domain::{Job, NewTrace, TrainEvent, estimate, recipe::Micro};
 use model::{devices, store::StoreError};
 use std::{io, time::Instant};
 use steps::Loop;
-use text::{language::Language, pretrained::PretrainedError, tokenizer::TokenizerError};
+use text::{
+    conversation::ConversationError, language::Language, pretrained::PretrainedError, tokenizer::TokenizerError,
+};
 
 mod steps;
 mod watching;
@@ -44,6 +46,8 @@ pub enum TrainError {
     Base(String),
     #[error("{0}")]
     Language(#[from] PretrainedError),
+    #[error("{0}")]
+    Conversation(#[from] ConversationError),
     #[error("{0}")]
     Weights(#[from] StoreError),
     #[error("{0}")]
@@ -112,7 +116,8 @@ pub fn run(job: &Job, sink: &mut dyn FnMut(TrainEvent), stop: &StopSignal) -> Re
     let on_cpu = info.backend == "flex";
     let stride = device::stride(&info);
     let available = if on_cpu { memory::available() } else { info.memory_bytes };
-    let needed = estimate::training(config, &recipe.train, start.lora(), longest, available).total_bytes;
+    let kind = recipe.optimizer.kind;
+    let needed = estimate::training(config, &recipe.train, kind, start.lora(), longest, available).total_bytes;
     if let Some(available) = available.filter(|a| on_cpu && needed > *a) {
         return Err(TrainError::Memory { needed, available });
     }
@@ -156,6 +161,7 @@ pub fn run(job: &Job, sink: &mut dyn FnMut(TrainEvent), stop: &StopSignal) -> Re
     let preflight = Preflight {
         model: config,
         train: &recipe.train,
+        optimizer: kind,
         lora: start.lora(),
         rows: &rows.rows,
         sampler: &sampler,

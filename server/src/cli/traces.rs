@@ -20,6 +20,9 @@ use tokio_util::io::ReaderStream;
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Add the traces of a JSONL file; bad lines are reported, good ones kept
+    ///
+    /// A line is a trace, or a conversation as OpenAI and TRL write it ({"messages": [{"role": …, "content": …}, …]}) whose last
+    /// answer shows its reasoning; docs/TRACES.md says more.
     Import { file: PathBuf },
     /// Make traces by a task family
     Generate(Generate),
@@ -165,12 +168,11 @@ fn row(trace: &TraceSummary) -> Vec<String> {
 }
 
 fn trace(trace: &Trace) -> String {
-    let mut text = facts(&[
-        ("id", trace.id.to_string()),
-        ("source", trace.source.clone()),
-        ("added", trace.created_at.iso()),
-        ("prompt", trace.content.prompt.clone()),
-    ]);
+    let mut before =
+        vec![("id", trace.id.to_string()), ("source", trace.source.clone()), ("added", trace.created_at.iso())];
+    before.extend(trace.content.history.iter().map(|turn| (turn.role.key(), turn.content.clone())));
+    before.push(("prompt", trace.content.prompt.clone()));
+    let mut text = facts(&before);
     for step in &trace.content.steps {
         text += &format!("{:>4}  {}: {}\n", step.i, step.kind, step.content);
     }

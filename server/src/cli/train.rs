@@ -28,7 +28,7 @@ use training::{Outcome, StopSignal};
 pub(super) struct Options {
     /// A YAML file, or the name of a recipe that comes with Anneal
     recipe: String,
-    /// Traces, one JSON a line
+    /// Traces or conversations (`messages`), one JSON a line
     #[arg(long)]
     data: PathBuf,
     /// Where checkpoints and the model go; the same folder again goes on from the last checkpoint
@@ -88,7 +88,7 @@ pub(super) fn run(options: Options, out: Out) -> Result<ExitCode, ApiError> {
     Ok(if report.finished { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The file's good lines, each prompt once, and how many were refused.
+/// The file's good lines, each question once, and how many were refused.
 fn read(path: &Path, out: Out) -> Result<(Vec<NewTrace>, u64), ApiError> {
     let mut file = File::open(path).map_err(|e| file_error(path, &e))?;
     let (mut lines, mut buffer) = (Lines::new(), vec![0; 256 << 10]);
@@ -104,8 +104,8 @@ fn read(path: &Path, out: Out) -> Result<(Vec<NewTrace>, u64), ApiError> {
     let (mut traces, mut refused, mut seen) = (Vec::new(), 0, HashSet::new());
     for line in found {
         match line.result {
-            // One prompt never stands in two splits.
-            Ok(trace) if seen.insert(trace.prompt.clone()) => traces.push(trace),
+            // One question, after the same turns, never stands in two splits.
+            Ok(trace) if seen.insert((trace.history.clone(), trace.prompt.clone())) => traces.push(trace),
             Ok(_) => {}
             Err(reason) => {
                 refused += 1;

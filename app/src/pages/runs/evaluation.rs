@@ -2,10 +2,10 @@
 
 use crate::{
     api::{Failure, evaluations_get, runs_get},
-    components::{CrumbName, Empty, Icon, Load, Page, Pager, count, margin, value, with_query},
+    components::{CrumbName, Empty, Icon, Load, Page, Pager, count, margin, speaker, value, with_query},
 };
 use domain::{
-    Prediction, Score,
+    Prediction, Score, Turn,
     api::{EvaluationDetail, GetEvaluation, GetRun},
 };
 use leptos::{either::Either, ev, prelude::*};
@@ -116,6 +116,8 @@ fn Item(p: Prediction) -> impl IntoView {
         (false, true) => ("warn", "info", "Right but for its form"),
         _ => ("bad", "circle-x", "Wrong"),
     };
+    let turn = |turn: Turn| view! { <h3>{speaker(turn.role)}</h3><pre>{turn.content}</pre> };
+    let earlier = p.history.into_iter().map(turn).collect_view();
     let text = p.generated;
     let marked = p
         .verdict
@@ -131,7 +133,7 @@ fn Item(p: Prediction) -> impl IntoView {
         <li class="card exam-item" data-row tabindex="0">
             <header><span class="dim num">{p.item + 1}</span><span class=format!("badge {tone}")><Icon name=icon/>{word}</span><span class="dim">{p.category}</span>{(p.finish == "length").then(|| view! { <span class="badge warn"><Icon name="triangle-alert"/><span title="It reached evaluation.max_new_tokens">"Cut off"</span></span> })}</header>
             <div class="exam-parts">
-                <div><h3>"Prompt"</h3><pre>{p.prompt}</pre></div>
+                <div>{earlier}<h3>"Prompt"</h3><pre>{p.prompt}</pre></div>
                 <div><h3>"Expected"</h3><pre>{p.expected}</pre></div>
                 <div><h3>"The model wrote"</h3><pre>{written}</pre></div>
             </div>

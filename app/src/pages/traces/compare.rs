@@ -55,14 +55,15 @@ fn Both(a: Trace, b: Trace) -> impl IntoView {
     }
 }
 
-/// How many of prompt, answer and steps (by place) are not the same in both.
+/// How many of prompt, answer, earlier turns and steps (by place) are not the same in both.
 fn differing(a: &NewTrace, b: &NewTrace) -> usize {
+    let turns = (0..a.history.len().max(b.history.len())).filter(|&i| a.history.get(i) != b.history.get(i));
     let most = a.steps.len().max(b.steps.len());
     let steps = (0..most).filter(|&i| {
         let of = |trace: &NewTrace| trace.steps.get(i).map(|step| (step.kind.clone(), step.content.clone()));
         of(a) != of(b)
     });
-    usize::from(a.prompt != b.prompt) + usize::from(a.final_answer != b.final_answer) + steps.count()
+    usize::from(a.prompt != b.prompt) + usize::from(a.final_answer != b.final_answer) + turns.count() + steps.count()
 }
 
 #[component]
@@ -95,12 +96,13 @@ fn Half(known: Option<Trace>) -> impl IntoView {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::trace::Step;
+    use domain::{Role, Turn, trace::Step};
 
     #[test]
     fn places_that_differ() {
         let trace = |prompt: &str, steps: &[&str]| NewTrace {
             trace_version: "1.0".to_owned(),
+            history: Vec::new(),
             prompt: prompt.to_owned(),
             final_answer: "1".to_owned(),
             steps: (0..)
@@ -109,7 +111,11 @@ mod tests {
                 .collect(),
             meta: None,
         };
+        let turn = |role, content: &str| Turn { role, content: content.to_owned() };
+        let history = vec![turn(Role::User, "u"), turn(Role::Assistant, "v")];
+        let after = NewTrace { history, ..trace("p", &["x"]) };
         for (a, b, expected) in [
+            (after, trace("p", &["x"]), 2),
             (trace("p", &["x"]), trace("p", &["x"]), 0),
             (trace("p", &["x"]), trace("q", &["y"]), 2),
             (trace("p", &["x", "y"]), trace("p", &["x"]), 1),

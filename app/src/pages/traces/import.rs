@@ -56,7 +56,7 @@ pub fn ImportPage() -> impl IntoView {
                 >
                     <span class="empty-icon"><Icon name="upload"/></span>
                     <b>"Drop a JSONL file here, or choose one"</b>
-                    <span class="dim">"One trace a line. Good lines are kept; bad ones are listed with number and reason."</span>
+                    <span class="dim">"One trace, or one conversation (messages), a line. Good lines are kept; bad ones are listed with number and reason."</span>
                     <input type="file" name="file" accept=".jsonl,.ndjson,.json,application/jsonl" required on:change=on_choose/>
                 </label>
                 <div class="form-foot no-js"><button class="primary">"Import"</button></div>

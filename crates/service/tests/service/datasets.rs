@@ -1,11 +1,13 @@
 //! Datasets through the service: the same bytes whatever the order of arrival, no prompt in two splits, and what is refused.
 
 use crate::support::{Bench, bench, refused, sum, sums};
+use bytes::Bytes;
 use domain::{
     NewTrace,
     api::{BuildDataset, DeleteTraces, ErrorKind, GetDataset, ListDatasetItems, ListTraces},
     dataset::Dataset,
 };
+use futures::stream;
 use std::{collections::HashSet, fs};
 
 fn request(dataset: &str) -> BuildDataset {
@@ -170,4 +172,57 @@ async fn refusals() {
     }
     assert_eq!(objects(&bench), [""; 0], "nothing is left of what was refused");
     bench.build(BuildDataset { split: "50/25/25".to_owned(), ..request("sums@1") }).await;
+}
+
+#[tokio::test]
+async fn conversations_become_items_with_their_history() {
+    let bench = bench().await;
+    // The same last question after nine different ones, each of them twice; and one line that shows no reasoning.
+    let line = |number: u32, step: &str| {
+        format!(
+            r#"{{"messages":[{{"role":"system","content":"Sum."}},{{"role":"user","content":"{number} + 1 ="}},{{"role":"assistant","content":"{}"}},{{"role":"user","content":"Twice?"}},{{"role":"assistant","content":"<think>{step}</think>{}"}}]}}"#,
+            number + 1,
+            2 * (number + 1)
+        )
+    };
+    let mut lines: Vec<String> = (1..=9).flat_map(|n| [line(n, "double"), line(n, "add it to itself")]).collect();
+    lines.insert(4, line(1, ""));
+    let chunks: Vec<_> = lines.iter().map(|line| Ok(Bytes::from(format!("{line}\n")))).collect();
+    let report = bench.service.import_traces("chat.jsonl", stream::iter(chunks)).await.unwrap();
+    assert_eq!((report.added, report.refused, report.problems[0].line), (18, 1, 5));
+    assert!(report.problems[0].reason.starts_with("messages[4] shows no reasoning"), "{:?}", report.problems);
+    bench.import("plain.jsonl", &[NewTrace { prompt: "Twice?".to_owned(), ..sum(1, "of what") }]).await;
+
+    let dataset = bench.build(request("chats@1")).await;
+    let stats = &dataset.stats;
+    assert_eq!([stats.traces, stats.train, stats.val, stats.test, stats.duplicates_removed], [10, 8, 1, 1, 9]);
+    let mut asked = HashSet::new();
+    for split in ["train", "val", "test"] {
+        for trace in items(&bench, "chats@1", split).await {
+            assert_eq!(trace.prompt, "Twice?");
+            let history: Vec<(&str, String)> =
+                trace.history.iter().map(|turn| (turn.role.key(), turn.content.clone())).collect();
+            if let [system, (_, question), (_, answer)] = history.as_slice() {
+                assert_eq!(*system, ("system", "Sum.".to_owned()));
+                let number: u32 = question.trim_end_matches(" + 1 =").parse().unwrap();
+                assert_eq!((answer, &trace.final_answer), (&(number + 1).to_string(), &(2 * number + 2).to_string()));
+            } else {
+                assert!(history.is_empty());
+            }
+            assert!(asked.insert(history), "a question comes twice");
+        }
+    }
+    assert_eq!(asked.len(), 10);
+    // What workers read is the split's object itself.
+    let bytes: String = objects(&bench)
+        .iter()
+        .map(|name| fs::read_to_string(bench.data.path().join("objects").join(name)).unwrap())
+        .collect();
+    assert_eq!(bytes.matches(r#""history":[{"role":"system","content":"Sum."}"#).count(), 9);
+    // Nothing but the order of arrival is other.
+    let backwards = self::bench().await;
+    let chunks: Vec<_> = lines.iter().rev().map(|line| Ok(Bytes::from(format!("{line}\n")))).collect();
+    backwards.service.import_traces("chat.jsonl", stream::iter(chunks)).await.unwrap();
+    backwards.import("plain.jsonl", &[NewTrace { prompt: "Twice?".to_owned(), ..sum(1, "of what") }]).await;
+    assert_eq!(backwards.build(request("chats@1")).await.content_hash, dataset.content_hash);
 }

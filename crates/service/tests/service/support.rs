@@ -39,6 +39,7 @@ impl Bench {
 pub fn sum(number: u32, step: &str) -> NewTrace {
     NewTrace {
         trace_version: "1.0".to_owned(),
+        history: Vec::new(),
         prompt: format!("{number} + 1 ="),
         final_answer: (number + 1).to_string(),
         steps: vec![Step { i: 0, kind: "compute".to_owned(), content: step.to_owned() }],

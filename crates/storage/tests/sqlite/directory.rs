@@ -2,7 +2,7 @@
 //! Here, and only here, tests open the database behind the store's back.
 
 use crate::suite::{self, at, claim, queue, report, started, step, trace, trace_id};
-use domain::event::series;
+use domain::{NewTrace, Role, Turn, event::series};
 use sqlx::{ConnectOptions, Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 use std::{fs, path::Path};
 use storage::{Ended, StorageError, TraceQuery};
@@ -61,6 +61,34 @@ async fn a_newer_schema_is_refused_and_unharmed() {
     run_sql(data.path(), "DELETE FROM _sqlx_migrations WHERE version = 9999").await;
     let store = storage::open(data.path()).await.unwrap();
     assert_eq!(store.run(run).await.unwrap().name, "run 1");
+}
+
+#[tokio::test]
+async fn traces_from_before_there_were_turns_stay() {
+    let data = tempfile::tempdir().unwrap();
+    let (old, all) = (trace("1 + 1 =", "2", "", ""), TraceQuery::default());
+    let store = storage::open(data.path()).await.unwrap();
+    store.insert_traces("a.jsonl", at(1), &[(trace_id(1), old.clone())]).await.unwrap();
+    let asked = store.trace_questions(&all, i64::MAX, 10).await.unwrap();
+    store.close().await;
+    drop(store);
+    // The third migration undone.
+    run_sql(data.path(), "ALTER TABLE traces DROP COLUMN history").await;
+    run_sql(data.path(), "DELETE FROM _sqlx_migrations WHERE version = 3").await;
+    let store = storage::open(data.path()).await.unwrap();
+    assert_eq!(store.trace(trace_id(1)).await.unwrap().content, old);
+    assert_eq!(store.trace_questions(&all, i64::MAX, 10).await.unwrap(), asked);
+    let turn = |role, content: &str| Turn { role, content: content.to_owned() };
+    let history = vec![turn(Role::User, "0 + 1 ="), turn(Role::Assistant, "1")];
+    let new = NewTrace { history, ..old };
+    store.insert_traces("b.jsonl", at(2), &[(trace_id(2), new.clone())]).await.unwrap();
+    let asked = store.trace_questions(&all, i64::MAX, 10).await.unwrap();
+    store.close().await;
+    drop(store);
+    let store = storage::open(data.path()).await.unwrap();
+    assert_eq!(store.trace(trace_id(2)).await.unwrap().content, new);
+    assert_eq!(store.trace_questions(&all, i64::MAX, 10).await.unwrap(), asked);
+    assert!(asked[0].history.is_some() && asked[1].history.is_none());
 }
 
 #[tokio::test]

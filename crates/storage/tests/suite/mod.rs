@@ -23,7 +23,7 @@ macro_rules! conforms {
     ($fresh:ident) => {
         conforms! { $fresh:
             traces: newest_first_in_pages, searches_and_filters, counts_follow_delete_and_undo, scan_and_contents,
-                a_refused_batch_leaves_nothing;
+                what_was_said_before_is_kept_and_told_apart, a_refused_batch_leaves_nothing;
             datasets: the_same_content_is_the_same_dataset, lists_and_versions;
             base_models: the_same_files_are_the_same_model, listed_and_deleted;
             runs: found_and_listed, cancel_and_retry_follow_the_table, retry_goes_to_the_end_of_the_queue;
@@ -78,6 +78,7 @@ pub fn trace(prompt: &str, answer: &str, family: &str, category: &str) -> NewTra
         .collect();
     NewTrace {
         trace_version: "1.0".to_owned(),
+        history: Vec::new(),
         prompt: prompt.to_owned(),
         final_answer: answer.to_owned(),
         steps: vec![Step { i: 0, kind: "compute".to_owned(), content: format!("{prompt} {answer}") }],
@@ -182,6 +183,7 @@ pub fn failed(retry: bool) -> TrainEvent {
 pub fn predicted(item: u32, strict: bool, flexible: bool) -> TrainEvent {
     TrainEvent::Predicted(Prediction {
         item,
+        history: Vec::new(),
         prompt: format!("{item} + 1 ="),
         expected: (item + 1).to_string(),
         generated: "Answer: 1".to_owned(),

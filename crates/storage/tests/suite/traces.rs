@@ -1,7 +1,7 @@
 //! Traces: order, pages, search, counts, undo.
 
 use super::{at, trace, trace_id};
-use domain::dataset::Count;
+use domain::{NewTrace, Role, Turn, dataset::Count};
 use storage::{StorageError, Store, TraceQuery};
 
 /// Prompt, answer, family, category, source; numbered from 1 in this order.
@@ -26,9 +26,9 @@ async fn fill(store: &dyn Store) {
 /// The numbers of the traces that match, newest first; the count agrees with the list and with the scan.
 async fn found(store: &dyn Store, query: &TraceQuery) -> Vec<usize> {
     let rows = store.list_traces(query, 0, 100).await.unwrap();
-    let scan = store.trace_prompts(query, i64::MAX, 100).await.unwrap();
+    let scan = store.trace_questions(query, i64::MAX, 100).await.unwrap();
     assert_eq!(store.count_traces(query).await.unwrap(), rows.len() as u64, "{query:?}");
-    assert!(scan.iter().map(|(_, prompt)| prompt).eq(rows.iter().map(|row| &row.prompt)), "{query:?}");
+    assert!(scan.iter().map(|question| &question.prompt).eq(rows.iter().map(|row| &row.prompt)), "{query:?}");
     rows.iter().map(|row| 1 + TRACES.iter().position(|t| t.0 == row.prompt).unwrap()).collect()
 }
 
@@ -138,20 +138,39 @@ pub async fn scan_and_contents(store: &dyn Store) {
     let all = TraceQuery::default();
     let (mut keys, mut before) = (Vec::new(), i64::MAX);
     loop {
-        let part = store.trace_prompts(&all, before, 4).await.unwrap();
-        let Some((last, _)) = part.last() else { break };
-        before = *last;
+        let part = store.trace_questions(&all, before, 4).await.unwrap();
+        let Some(last) = part.last() else { break };
+        before = last.key;
         keys.extend(part);
     }
-    assert!(keys.iter().map(|(_, prompt)| prompt.as_str()).eq(TRACES.iter().rev().map(|t| t.0)));
-    let asked = [keys[3].0, keys[0].0, keys[5].0];
+    assert!(keys.iter().map(|question| question.prompt.as_str()).eq(TRACES.iter().rev().map(|t| t.0)));
+    let asked = [keys[3].key, keys[0].key, keys[5].key];
     let contents = store.trace_contents(&asked).await.unwrap();
-    let prompts: Vec<String> =
-        contents.iter().map(|c| serde_json::from_str::<domain::NewTrace>(c).unwrap().prompt).collect();
+    let prompts: Vec<String> = contents.iter().map(|c| serde_json::from_str::<NewTrace>(c).unwrap().prompt).collect();
     assert_eq!(prompts, [TRACES[2].0, TRACES[5].0, TRACES[0].0]);
     assert!(store.trace_contents(&[]).await.unwrap().is_empty());
-    let unknown = store.trace_contents(&[keys[0].0, i64::MAX]).await;
+    let unknown = store.trace_contents(&[keys[0].key, i64::MAX]).await;
     assert!(matches!(unknown, Err(StorageError::NotFound)));
+}
+
+pub async fn what_was_said_before_is_kept_and_told_apart(store: &dyn Store) {
+    let turn = |role, content: &str| Turn { role, content: content.to_owned() };
+    let (asked, said) = (turn(Role::User, "Müller?"), turn(Role::Assistant, "yes"));
+    let histories = [vec![], vec![asked.clone(), said.clone()], vec![turn(Role::System, "s"), asked, said.clone()]];
+    // Each twice: the same question again, with another answer.
+    for (number, answer) in (1..).zip(["1", "1", "1", "2", "2", "2"]) {
+        let history = histories[(number - 1) % 3].clone();
+        let new = NewTrace { history, ..trace("and?", answer, "", "") };
+        store.insert_traces("chat.jsonl", at(0), &[(trace_id(number as u32), new.clone())]).await.unwrap();
+        assert_eq!(store.trace(trace_id(number as u32)).await.unwrap().content, new);
+    }
+    let questions = store.trace_questions(&TraceQuery::default(), i64::MAX, 100).await.unwrap();
+    let of: Vec<&Option<String>> = questions.iter().rev().map(|question| &question.history).collect();
+    assert!(questions.iter().all(|question| question.prompt == "and?"));
+    assert!(of[0].is_none() && of[1].is_some() && of[2].is_some() && of[1] != of[2], "{of:?}");
+    assert_eq!(of[..3], of[3..]);
+    let contents = store.trace_contents(&[questions[0].key]).await.unwrap();
+    assert_eq!(serde_json::from_str::<NewTrace>(&contents[0]).unwrap().history, histories[2]);
 }
 
 pub async fn a_refused_batch_leaves_nothing(store: &dyn Store) {

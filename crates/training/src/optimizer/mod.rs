@@ -5,6 +5,8 @@ mod adafactor;
 mod adamw;
 mod average;
 #[cfg(test)]
+mod counted;
+#[cfg(test)]
 mod golden;
 mod gradients;
 #[cfg(test)]
