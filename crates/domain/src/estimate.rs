@@ -29,8 +29,9 @@ pub struct Estimate {
     pub seconds: Option<f64>,
 }
 
-/// Bytes of an f32.
+/// Bytes of an f32, and of an f16 or bf16.
 const F32: u64 = 4;
+const HALF: u64 = 2;
 /// The process itself: code, tokenizer, data, allocator.
 const BASE: u64 = 60 << 20;
 
@@ -79,7 +80,8 @@ pub fn with(
     // With recomputation: what goes into each block, and all of one.
     let kept =
         if train.recompute { product(&[layers, rows, d]).saturating_add(block) } else { product(&[layers, block]) };
-    let activations_bytes = product(&[kept, F32]);
+    // `auto` may turn out to be f32.
+    let activations_bytes = product(&[kept, if train.precision.is_half() { HALF } else { F32 }]);
     let logits_bytes = product(&[3, rows, model.vocab as u64, F32]);
     // Adapters are weights, too; frozen ones have neither gradients nor moments.
     let weights_bytes = F32 * (parameters + lora.map_or(0, |_| trained));
@@ -130,7 +132,7 @@ fn product(factors: &[u64]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recipe::ModelRecipe;
+    use crate::{precision::Precision, recipe::ModelRecipe};
 
     fn plain(batch: usize) -> TrainRecipe {
         TrainRecipe {
@@ -177,6 +179,19 @@ mod tests {
         let dropped = estimate(Some(&LoraRecipe { dropout: 0.1, ..lora.clone() }));
         // Twice 64 inputs of two targets in two layers for each of 32 tokens.
         assert_eq!(dropped.activations_bytes - tuned.activations_bytes, 2 * 64 * 2 * 2 * 32 * 4);
+    }
+
+    #[test]
+    fn half_precision_halves_activations_alone() {
+        let shape = ModelRecipe { d_model: 64, layers: 2, heads: 2, context: 32, ..ModelRecipe::default() };
+        let estimate = |precision| {
+            let train = TrainRecipe { precision, ..plain(1) };
+            training(&shape.config(100), &train, OptimizerKind::AdamW, None, 32, None)
+        };
+        let (auto, full, half) = (estimate(Precision::Auto), estimate(Precision::F32), estimate(Precision::Bf16));
+        assert_eq!(auto, full);
+        assert_eq!(half.activations_bytes, full.activations_bytes / 2);
+        assert_eq!(full.total_bytes - half.total_bytes, half.activations_bytes);
     }
 
     #[test]
