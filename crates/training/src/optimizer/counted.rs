@@ -52,6 +52,7 @@ fn the_estimate_counts_what_is_kept() {
                     accumulate: 1,
                     batch_total: None,
                     recompute: false,
+                    precision: Default::default(),
                     max_minutes: None,
                     label_smoothing: 0.0,
                     z_loss: 0.0,
@@ -66,7 +67,7 @@ fn the_estimate_counts_what_is_kept() {
                 decoder.visit(&mut gradients);
                 let settings = OptimizerRecipe { kind, ..OptimizerRecipe::default() };
                 let mut optimizer = Optimizer::new(settings).averaging(ema_decay);
-                let _ = optimizer.step(decoder, gradients.0, 0.1);
+                let _ = optimizer.step(decoder, gradients.0, 1.0, 0.1);
                 let (_, saved) = optimizer.save();
                 let kept: usize = saved.kept.iter().chain(&saved.average).flatten().map(Vec::len).sum();
                 let micro = Micro { batch: 1, accumulate: 1 };
