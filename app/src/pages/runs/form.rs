@@ -71,9 +71,10 @@ pub(super) const SECTIONS: &[(&str, &[Key])] = &[
             key("train.accumulate", "Accumulate", "Batches a step", Number),
             key("train.batch_total", "Batch in all", "Sequences a step, for auto", Number),
             key("train.recompute", "Recompute", "Less memory, a third more work", Choice(&["false", "true"])),
+            key("train.precision", "Precision", "Half for a GPU that has it", Choice(&["auto", "f32", "bf16", "f16"])),
             key("train.max_minutes", "Minutes at most", "Empty: no limit", Number),
             key("seed", "Seed", "", Number),
-            key("device", "Device", "", Choice(&["auto", "flex", "vulkan"])),
+            key("device", "Device", "", Choice(&["auto", "flex", "vulkan", "cuda"])),
         ],
     ),
     (
@@ -153,7 +154,7 @@ mod tests {
     fn recipe(model: serde_json::Value, more: serde_json::Value) -> Recipe {
         let mut all = serde_json::json!({
             "name": "all", "model": model, "data": {"packing": true, "system": "a"},
-            "train": {"steps": 1, "batch": 1, "batch_total": 1, "recompute": true, "max_minutes": 1.0, "label_smoothing": 0.1, "z_loss": 0.1, "ema_decay": 0.9},
+            "train": {"steps": 1, "batch": 1, "batch_total": 1, "recompute": true, "precision": "bf16", "max_minutes": 1.0, "label_smoothing": 0.1, "z_loss": 0.1, "ema_decay": 0.9},
             "optimizer": {"kind": "muon", "momentum": 0.9}, "schedule": {"kind": "wsd", "decay_steps": 1},
             "evaluation": {"stop_after": 1, "min_delta": 0.1}, "checkpoint": {"minutes": 1.0}
         });
