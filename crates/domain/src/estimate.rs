@@ -118,10 +118,11 @@ fn beside(model: &ModelConfig, lora: &LoraRecipe) -> u64 {
     sizes.map(|[from, _]| (zeroed * from + 2 * lora.rank) as u64).sum()
 }
 
-/// Bytes above weights and optimizer while a checkpoint is written: the trained weights as a file, the moments as numbers and
-/// as a file.
+/// Bytes above weights and optimizer while a checkpoint is written: the trained weights as a file, the moments as a file, and
+/// the moments as numbers. These lie where the last step's gradients lay; an allocator gives that place back to no file.
 pub fn saving(estimate: &Estimate) -> u64 {
-    estimate.gradients_bytes.saturating_add(estimate.optimizer_bytes.saturating_mul(2))
+    let numbers = estimate.optimizer_bytes.max(estimate.gradients_bytes);
+    estimate.gradients_bytes.saturating_add(estimate.optimizer_bytes).saturating_add(numbers)
 }
 
 /// What a recipe may ask for exceeds 64 bits: it is then the largest number, and refused as that.

@@ -99,6 +99,29 @@ fn addition_recomputed() {
     });
 }
 
+/// A model whose weights are most of what is needed, by each kind of optimizer.
+fn by(kind: &str) -> (u64, u64) {
+    let model = json!({"d_model": 384, "layers": 8, "heads": 6, "context": 128});
+    let optimizer = json!({"kind": kind, "learning_rate": 0.001});
+    let recipe = json!({"model": model, "tokenizer": {"kind": "char"}, "train": {"batch": 2}, "optimizer": optimizer});
+    trained(recipe, &sums(100, 2))
+}
+
+#[test]
+fn adafactor() {
+    alone("adafactor", || by("adafactor"));
+}
+
+#[test]
+fn muon() {
+    alone("muon", || by("muon"));
+}
+
+#[test]
+fn adamw() {
+    alone("adamw", || by("adamw"));
+}
+
 /// configs/recipes/smoke.yaml, on traces that fill its context.
 #[test]
 fn smoke() {
