@@ -69,6 +69,7 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/datasets/new") view=BuildPage ssr=SsrMode::Async/>
                     <Route path=path!("/datasets/:dataset") view=DatasetPage ssr=SsrMode::Async/>
                     <Route path=path!("/models") view=ModelsPage ssr=SsrMode::Async/>
+                    <Route path=path!("/models/new") view=AddModelPage ssr=SsrMode::Async/>
                     <Route path=path!("/runs") view=RunsPage ssr=SsrMode::Async/>
                     <Route path=path!("/runs/new") view=NewRunPage ssr=SsrMode::Async/>
                     <Route path=path!("/runs/:id") view=RunPage ssr=SsrMode::Async/>

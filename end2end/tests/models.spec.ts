@@ -1,19 +1,14 @@
-// A base model: what a run left, sent back to the server as a folder, is fine-tuned by LoRA from the page.
+// Base models: what a run left comes back through the page as a folder, is fine-tuned by LoRA, and goes again.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { accessible, expect, open, shots, test } from '../support/anneal';
+import { join, resolve } from 'node:path';
+import { type Anneal, type Trained, accessible, expect, open, shots, test } from '../support/anneal';
 import { ask } from '../support/preview';
 
 const FILES = ['config.json', 'generation_config.json', 'model.safetensors', 'tokenizer.json', 'tokenizer_config.json'];
 
-test('a base model is added, fine-tuned by LoRA from the page, and answers in it', async ({ page, anneal, trained }) => {
-  test.setTimeout(240_000);
-  await open(page, '/models');
-  await expect(page.getByRole('main')).toContainText('No base models yet');
-  await accessible(page);
-  await shots(page, 'models-empty');
-
+/** The files of a run's model, with one that no model needs, for as long as `use` takes. */
+async function folder(anneal: Anneal, trained: Trained, use: (paths: string[]) => Promise<void>): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'anneal-model-'));
   try {
     for (const name of FILES) {
@@ -21,21 +16,69 @@ test('a base model is added, fine-tuned by LoRA from the page, and answers in it
       expect(file.ok, name).toBe(true);
       writeFileSync(join(folder, name), Buffer.from(await file.arrayBuffer()));
     }
-    await anneal.run('models', 'import', folder, '--name', 'tiny');
+    writeFileSync(join(folder, 'README.md'), '# A model');
+    await use([...FILES, 'README.md'].map((name) => join(folder, name)));
   } finally {
     rmSync(folder, { recursive: true });
   }
-  await open(page, '/models');
-  await expect(page.getByRole('row', { name: /tiny/ })).toContainText('llama');
-  await accessible(page);
-  await shots(page, 'models');
+}
 
-  await page.getByRole('link', { name: 'Fine-tune one' }).click();
+test('a base model is added in the page, fine-tuned by LoRA, and answers in it', async ({ page, anneal, trained, expected }) => {
+  test.setTimeout(240_000);
+  await open(page, '/models');
+  await expect(page.getByRole('main')).toContainText('No base models yet');
+  await accessible(page);
+  await shots(page, 'models-empty');
+  await page.getByRole('main').getByRole('link', { name: 'Add model' }).last().click();
+  await expect(page.getByRole('heading', { name: 'Add a base model' })).toBeVisible();
+  const files = page.getByLabel(/Drop a model/);
+  const add = page.getByRole('button', { name: 'Add model' });
+  await add.click();
+  await expect(page.getByRole('alert')).toContainText('Choose the model’s files first');
+
+  await folder(anneal, trained, async (paths) => {
+    // Weights alone are no model, and the page says what is missing.
+    expected(/422/);
+    await files.setInputFiles(paths.filter((path) => path.endsWith('.safetensors')));
+    await page.getByLabel('Name', { exact: true }).fill('tiny');
+    await add.click();
+    await expect(page.getByRole('alert')).toContainText('there is no config.json');
+    await files.setInputFiles(paths);
+    await expect(page.getByRole('table')).toContainText('1 left out');
+    await expect(page.getByRole('row')).toHaveCount(1 + FILES.length);
+    await accessible(page);
+    await shots(page, 'models-new');
+    await add.click();
+    await expect(page.getByText('tiny is added.')).toBeVisible();
+    await expect(page.getByRole('row', { name: /tiny/ })).toContainText('llama');
+    await accessible(page);
+    await shots(page, 'models');
+
+    await page.getByRole('link', { name: 'Add model' }).click();
+    await page.getByLabel('Name', { exact: true }).fill('tiny');
+    await files.setInputFiles(paths);
+    await add.click();
+    await expect(page.getByText('there is a model of this name')).toBeVisible();
+    await expect(page.getByLabel('Name', { exact: true })).toBeFocused();
+  });
+
+  await open(page, '/models');
+  await page.getByRole('link', { name: 'Fine-tune tiny' }).click();
   const field = (label: string) => page.getByLabel(label, { exact: true });
-  await expect(field('Base model')).toHaveValue('smollm2');
-  await expect(page.getByText(/there is no model "smollm2".*known: tiny/).first()).toBeVisible();
+  await expect(field('Begin with recipe')).toHaveValue('sft_lora');
+  await expect(field('Base model')).toHaveValue('tiny');
+  // The recipe's context is longer than this model's, and was cut to it.
+  const context = Number(await field('Context').inputValue());
+  expect(context).toBeLessThan(512);
+  await expect(field('Longest answer')).toHaveValue(String(Math.min(256, context)));
+  await expect(field('query')).toBeChecked();
+  await expect(field('value')).toBeChecked();
+  await expect(field('gate')).not.toBeChecked();
+  for (const target of ['query', 'value']) await field(target).uncheck();
+  await expect(page.getByText('must name at least one matrix').first()).toBeVisible();
+  for (const target of ['gate', 'query']) await field(target).check();
+  await expect(page.getByText('must name at least one matrix')).toHaveCount(0);
   for (const [label, value] of [
-    ['Base model', 'tiny'],
     ['Steps', '4'],
     ['Warm-up steps', '1'],
     ['Evaluate every', '2'],
@@ -48,14 +91,109 @@ test('a base model is added, fine-tuned by LoRA from the page, and answers in it
   ]) {
     await field(label).fill(value);
   }
+  await accessible(page);
   await shots(page, 'run-new-lora');
   await page.getByRole('button', { name: 'Start run' }).click();
   await expect(page.locator('[data-state=done]')).toBeVisible({ timeout: 120_000 });
   await expect(page.getByText('adapter_model.safetensors')).toBeVisible();
+  const run = page.url().split('/').pop()!;
+  const { recipe } = await anneal.json('runs', 'show', run);
+  expect([recipe.model.base, recipe.lora.targets]).toEqual(['tiny', ['query', 'gate']]);
 
   // Primed alike, instruction included: the browser writes the tokens of the command line.
-  const run = page.url().split('/').pop()!;
   const here = await ask(page, anneal, run, 'flex', '12 + 30 =', 12);
   const there = await anneal.json('sample', '--run', run, '--prompt', '12 + 30 =', '--max-new-tokens', '12');
   expect(here.ids).toEqual(there.ids);
+});
+
+test('a base model is deleted, unless a run needs it, and the deletion is undone', async ({ page, anneal, trained, expected }) => {
+  await folder(anneal, trained, async (paths) => {
+    await anneal.run('models', 'import', resolve(paths[0], '..'), '--name', 'doomed');
+  });
+  // Far more steps than the test lasts.
+  const recipe = join(anneal.data, 'long.yaml');
+  writeFileSync(
+    recipe,
+    'name: long\nmodel: { base: doomed, context: 32 }\nmethod: lora\ndata: { long_traces: drop }\n' +
+      'train: { steps: 100000, batch: 4 }\nevaluation: { max_new_tokens: 8 }\n',
+  );
+  const run = await anneal.json('runs', 'start', recipe, '--dataset', trained.dataset);
+  await open(page, '/models');
+  const row = page.getByRole('row', { name: /doomed/ });
+  expected(/409/);
+  await page.getByRole('button', { name: 'Delete doomed' }).click();
+  await expect(page.getByRole('status').getByText(/doomed is in use: run long .* trains from it/)).toBeVisible();
+  await expect(row).toBeVisible();
+
+  await anneal.run('runs', 'cancel', run.id);
+  await expect.poll(async () => (await anneal.json('runs', 'show', run.id)).state, { timeout: 60_000 }).toBe('cancelled');
+  await page.getByRole('button', { name: 'Delete doomed' }).click();
+  await expect(row).toBeHidden();
+  const toast = page.locator('.toast', { hasText: 'doomed deleted' });
+  await expect(toast).toBeVisible();
+  await toast.getByRole('button', { name: /Undo/ }).click();
+  await expect(row).toBeVisible();
+  await page.getByRole('button', { name: 'Delete doomed' }).click();
+  await expect(row).toBeHidden();
+  expect(JSON.stringify(await anneal.json('models', 'list'))).not.toContain('doomed');
+});
+
+test.describe('on a phone', () => {
+  test.use({ viewport: { width: 360, height: 740 } });
+
+  test('a model is added and its form fits', async ({ page, anneal, trained }) => {
+    await folder(anneal, trained, async (paths) => {
+      await open(page, '/models/new');
+      await page.getByLabel('Name', { exact: true }).fill('pocket');
+      await page.getByLabel(/Drop a model/).setInputFiles(paths);
+      const wide = () => page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+      expect(await wide()).toBeLessThanOrEqual(0);
+      await page.getByRole('button', { name: 'Add model' }).click();
+      await expect(page.getByText('pocket is added.')).toBeVisible();
+      expect(await wide()).toBeLessThanOrEqual(0);
+      await page.getByText('pocket is added.').getByRole('link', { name: 'Fine-tune it' }).click();
+      await expect(page.getByLabel('Base model', { exact: true })).toHaveValue('pocket');
+      expect(await wide()).toBeLessThanOrEqual(0);
+    });
+  });
+});
+
+test.describe('without JavaScript', () => {
+  test.use({ javaScriptEnabled: false });
+
+  test('forms add, fine-tune and delete a model', async ({ page, anneal, trained }) => {
+    await folder(anneal, trained, async (paths) => {
+      await page.goto('/models/new');
+      await page.getByLabel('Name', { exact: true }).fill('plain');
+      await page.getByLabel(/Drop a model/).setInputFiles(paths.filter((path) => !path.endsWith('config.json')));
+      await page.getByRole('button', { name: 'Add model' }).click();
+      await expect(page.getByRole('alert')).toContainText('there is no config.json');
+      await expect(page.getByLabel('Name', { exact: true })).toHaveValue('plain');
+      await page.getByLabel(/Drop a model/).setInputFiles(paths);
+      await page.getByRole('button', { name: 'Add model' }).click();
+      await expect(page.getByText('plain is added.')).toBeVisible();
+    });
+    await page.getByRole('link', { name: 'Fine-tune plain' }).click();
+    await expect(page.getByLabel('Base model', { exact: true })).toHaveValue('plain');
+    // Without a target the form comes back and says so.
+    for (const target of ['query', 'value']) await page.getByLabel(target, { exact: true }).uncheck();
+    await page.getByRole('button', { name: 'Start run' }).click();
+    await expect(page.getByText('must name at least one matrix, such as query').first()).toBeVisible();
+    await page.goto('/runs/new?base=plain');
+    await page.getByLabel('down', { exact: true }).check();
+    await page.getByLabel('Steps', { exact: true }).fill('30000');
+    await page.getByRole('button', { name: 'Start run' }).click();
+    await page.waitForURL(/\/runs\/[0-9a-f-]{36}$/);
+    const run = page.url().split('/').pop()!;
+    const { recipe } = await anneal.json('runs', 'show', run);
+    expect([recipe.model.base, recipe.lora.targets]).toEqual(['plain', ['query', 'value', 'down']]);
+
+    await page.goto('/models');
+    await page.getByRole('button', { name: 'Delete plain' }).click();
+    await expect(page.getByRole('alert')).toContainText('plain is in use');
+    await anneal.run('runs', 'cancel', run);
+    await expect.poll(async () => (await anneal.json('runs', 'show', run)).state, { timeout: 60_000 }).toBe('cancelled');
+    await page.getByRole('button', { name: 'Delete plain' }).click();
+    await expect(page.getByRole('button', { name: 'Delete plain' })).toHaveCount(0);
+  });
 });

@@ -2,6 +2,7 @@
 //! is decided in `service`; what a page looks like in `app`.
 
 pub mod cli;
+mod gguf;
 mod http;
 mod serve;
 mod site;

@@ -76,9 +76,18 @@ impl App {
 async fn pages_and_unknown_addresses() {
     let app = app().await;
     assert_eq!(app.get("/healthz").await.text, "ok");
-    for path in
-        ["/", "/traces", "/datasets", "/runs", "/leaderboard", "/playground", "/models", "/workers", "/datasets/new"]
-    {
+    for path in [
+        "/",
+        "/traces",
+        "/datasets",
+        "/runs",
+        "/leaderboard",
+        "/playground",
+        "/models",
+        "/models/new",
+        "/workers",
+        "/datasets/new",
+    ] {
         let page = app.get(path).await;
         assert_eq!(page.status, 200, "{path}: {}", page.text);
         assert!(page.text.contains("<html"), "{path}");

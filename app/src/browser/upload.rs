@@ -1,15 +1,17 @@
-//! Sending a file with progress (`fetch` cannot tell how much has left, `XMLHttpRequest` can).
+//! Sending files with progress (`fetch` cannot tell how much has left, `XMLHttpRequest` can).
 
-use domain::api::{ApiError, ErrorKind, ImportReport};
+use domain::api::{ApiError, ErrorKind};
+use js_sys::Reflect;
 use wasm_bindgen::{JsCast, prelude::Closure};
-use web_sys::{DragEvent, Event, File, FormData, HtmlInputElement, ProgressEvent, XmlHttpRequest};
+use web_sys::{DragEvent, Event, File, FileList, FormData, HtmlInputElement, ProgressEvent, XmlHttpRequest};
 
 /// What an upload says.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Upload {
     /// Bytes sent, and all.
     Sent(f64, f64),
-    Done(Result<ImportReport, ApiError>),
+    /// The answer's JSON.
+    Done(Result<String, ApiError>),
 }
 
 /// A file that the person chose.
@@ -24,6 +26,37 @@ impl Chosen {
     pub fn bytes(&self) -> u64 {
         self.0.size() as u64
     }
+
+    /// The folder it was chosen with, if a whole one was.
+    pub fn folder(&self) -> Option<String> {
+        self.path()?.split_once('/').map(|(folder, _)| folder.to_owned())
+    }
+
+    /// Whether it lies in a folder of that folder.
+    pub fn is_nested(&self) -> bool {
+        self.path().is_some_and(|path| path.matches('/').count() > 1)
+    }
+
+    fn path(&self) -> Option<String> {
+        // Not among the bindings' features: not every browser has it.
+        Reflect::get(&self.0, &"webkitRelativePath".into()).ok()?.as_string()
+    }
+}
+
+fn all(files: Option<FileList>) -> Vec<Chosen> {
+    let Some(files) = files else { return Vec::new() };
+    (0..files.length()).filter_map(|at| files.get(at)).map(Chosen).collect()
+}
+
+/// All files dropped by a drag.
+pub fn dropped_files(event: &DragEvent) -> Vec<Chosen> {
+    all(event.data_transfer().and_then(|data| data.files()))
+}
+
+/// All files chosen in an `<input type="file" multiple>`.
+pub fn chosen_files(event: &Event) -> Vec<Chosen> {
+    let input = event.target().and_then(|target| target.dyn_into::<HtmlInputElement>().ok());
+    all(input.and_then(|input| input.files()))
 }
 
 /// The file dropped by a drag.
@@ -40,12 +73,30 @@ pub fn chosen_file(event: &Event) -> Option<Chosen> {
     file
 }
 
-/// Posts the file as the form's field `file` to `url`.
-pub fn upload(url: &str, file: &Chosen, mut on: impl FnMut(Upload) + Clone + 'static) {
+/// An upload on its way.
+pub struct Sending(XmlHttpRequest);
+
+impl Sending {
+    /// Stops it; nothing more is told.
+    pub fn stop(&self) {
+        self.0.set_onloadend(None);
+        let _ = self.0.abort();
+    }
+}
+
+/// Posts a form with text `fields`, and the files as its field `file`, to `url`. `broken` is what to say when the connection
+/// breaks off.
+pub fn upload(
+    url: &str,
+    fields: &[(&str, &str)],
+    files: &[Chosen],
+    broken: &'static str,
+    mut on: impl FnMut(Upload) + Clone + 'static,
+) -> Option<Sending> {
     let failed = |why: &str| Upload::Done(Err(ApiError::new(ErrorKind::Unreachable, why)));
     let (Ok(request), Ok(form)) = (XmlHttpRequest::new(), FormData::new()) else {
         on(failed("This browser cannot upload files."));
-        return;
+        return None;
     };
     let mut progress = on.clone();
     let on_progress = Closure::<dyn FnMut(ProgressEvent)>::new(move |event: ProgressEvent| {
@@ -55,29 +106,48 @@ pub fn upload(url: &str, file: &Chosen, mut on: impl FnMut(Upload) + Clone + 'st
         target.set_onprogress(Some(on_progress.as_ref().unchecked_ref()));
     }
     let (answered, mut ended) = (request.clone(), on.clone());
-    let on_end = Closure::<dyn FnMut()>::once(move || ended(Upload::Done(answer(&answered))));
+    let on_end = Closure::<dyn FnMut()>::once(move || ended(Upload::Done(answer(&answered, broken))));
     request.set_onloadend(Some(on_end.as_ref().unchecked_ref()));
     // They live as long as the request, which outlives this call.
     on_progress.forget();
     on_end.forget();
-    let ready = form.append_with_blob_and_filename("file", &file.0, &file.name()).is_ok()
+    // Texts first: the server knows the name when the files come.
+    let ready = fields.iter().all(|(name, value)| form.append_with_str(name, value).is_ok())
+        && files.iter().all(|file| form.append_with_blob_and_filename("file", &file.0, &file.name()).is_ok())
         && request.open_with_async("POST", url, true).is_ok()
         && request.set_request_header("Accept", "application/json").is_ok();
     if !ready || request.send_with_opt_form_data(Some(&form)).is_err() {
         on(failed("The upload could not start."));
+        return None;
     }
+    Some(Sending(request))
 }
 
-fn answer(request: &XmlHttpRequest) -> Result<ImportReport, ApiError> {
+/// Posts JSON; the answer's JSON is told.
+pub fn post_json(url: &str, body: &str, on: impl FnOnce(Result<String, ApiError>) + 'static) {
+    let Ok(request) = XmlHttpRequest::new() else { return };
+    let answered = request.clone();
+    let broken = "The server cannot be reached. Check that `anneal serve` runs, then try again.";
+    let on_end = Closure::<dyn FnMut()>::once(move || on(answer(&answered, broken)));
+    request.set_onloadend(Some(on_end.as_ref().unchecked_ref()));
+    // It lives as long as the request, which outlives this call.
+    on_end.forget();
+    // A request that cannot start ends at once, and that is told.
+    let _ = request
+        .open_with_async("POST", url, true)
+        .and_then(|()| request.set_request_header("Content-Type", "application/json"))
+        .and_then(|()| request.send_with_opt_str(Some(body)));
+}
+
+fn answer(request: &XmlHttpRequest, broken: &str) -> Result<String, ApiError> {
     let status = request.status().unwrap_or(0);
     let text = request.response_text().ok().flatten().unwrap_or_default();
-    if status == 0 {
-        let why = "The connection broke off. Lines that had arrived are kept; import the file again to add the rest.";
-        return Err(ApiError::new(ErrorKind::Unreachable, why));
+    match status {
+        0 => Err(ApiError::new(ErrorKind::Unreachable, broken)),
+        200..300 => Ok(text),
+        _ => {
+            let said = serde_json::from_str(&text);
+            Err(said.unwrap_or_else(|_| ApiError::internal(format!("The server answered {status}."))))
+        }
     }
-    if (200..300).contains(&status) {
-        return serde_json::from_str(&text)
-            .map_err(|e| ApiError::internal(format!("The server's answer cannot be read: {e}")));
-    }
-    Err(serde_json::from_str(&text).unwrap_or_else(|_| ApiError::internal(format!("The server answered {status}."))))
 }

@@ -1,6 +1,6 @@
 //! What a page shows when there is nothing, not yet, or an error.
 
-use super::Icon;
+use super::{Icon, bytes};
 use crate::api::Failure;
 use domain::api::ErrorKind;
 use leptos::{either::Either, prelude::*};
@@ -34,6 +34,28 @@ pub fn Problem(failure: Failure) -> impl IntoView {
                 <strong>{title}</strong>
                 <p>{failure.0.message}</p>
             </div>
+        </div>
+    }
+}
+
+/// How far an upload is.
+#[component]
+pub fn UploadBar(
+    /// What is sent.
+    name: String,
+    /// Bytes sent, and all.
+    sent: f64,
+    all: f64,
+    /// What the server does once all has arrived.
+    then: &'static str,
+) -> impl IntoView {
+    let share = if all > 0.0 { sent / all * 100.0 } else { 0.0 };
+    let words =
+        if share >= 100.0 { then.to_owned() } else { format!("{} of {}", bytes(sent as u64), bytes(all as u64)) };
+    view! {
+        <div class="stack tight">
+            <div class="row between"><b class="clip">{name}</b><span class="num dim">{words}</span></div>
+            <div class="progress" role="progressbar" aria-label="Upload" aria-valuenow=share.round() aria-valuemax="100"><i style:width=format!("{share:.0}%")></i></div>
         </div>
     }
 }

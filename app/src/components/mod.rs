@@ -20,7 +20,7 @@ mod trace;
 pub use badge::{StateBadge, state_word};
 pub use buttons::{CopyButton, ThemeButton};
 pub use chart::{Chart, Curve, CurvePoint};
-pub use feedback::{Empty, Load, Problem};
+pub use feedback::{Empty, Load, Problem, UploadBar};
 pub use field::{Field, Select};
 pub use format::*;
 pub use frame::Frame;

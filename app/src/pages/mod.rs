@@ -13,7 +13,7 @@ mod workers;
 pub use datasets::{BuildPage, DatasetPage, DatasetsPage};
 pub use home::HomePage;
 pub use leaderboard::LeaderboardPage;
-pub use models::ModelsPage;
+pub use models::{AddModelPage, ModelsPage};
 pub use not_found::NotFoundPage;
 pub use playground::PlaygroundPage;
 pub use runs::{EvaluationPage, NewRunPage, RunPage, RunsPage};

@@ -23,6 +23,7 @@ mod views;
 
 pub use control::LEASE_SECONDS;
 pub use control::{AttemptOutcome, ControlError, Directive, Lease, WorkerInfo};
+pub use models::is_model_file;
 pub use open::{OpenError, ServiceConfig};
 pub use series::RunFile;
 

@@ -6,7 +6,7 @@ use crate::{
     errors::{internal, missing, parsed},
 };
 use bytes::Bytes;
-use domain::{Micros, Name, Recipe, api::*, event::ExportedFile, model::ModelConfig};
+use domain::{Micros, Name, Recipe, RunState, api::*, event::ExportedFile, model::ModelConfig};
 use futures::{Stream, StreamExt};
 use sha2::{Digest, Sha256};
 use std::{
@@ -14,9 +14,9 @@ use std::{
     path::{Path, PathBuf},
     pin::pin,
 };
-use storage::StorageError;
+use storage::{RunQuery, RunRecord, StorageError};
 
-/// The files that a base model may have: what training reads.
+/// The files that a base model may have beside its weights: what training reads.
 const KNOWN: [&str; 7] = [
     "config.json",
     "generation_config.json",
@@ -43,6 +43,14 @@ impl Service {
 
     pub async fn models_delete(&self, request: DeleteModel) -> Result<BaseModel, ApiError> {
         let model = self.base_model(&request.name).await?;
+        if let Some(run) = self.run_on(&model.name).await? {
+            let (name, id, state) = (&run.name, run.id.short(), run.state.key());
+            let message = format!(
+                "{} is in use: run {name} ({id}) is {state} and trains from it. Stop that run or let it end, then delete the model.",
+                model.name
+            );
+            return Err(ApiError::conflict(message));
+        }
         self.store().delete_base_model(&model.name).await.map_err(internal)?;
         Ok(model)
     }
@@ -110,6 +118,26 @@ impl Service {
         })
     }
 
+    /// A run that still needs the base model: one that is not at its end.
+    async fn run_on(&self, base: &Name) -> Result<Option<RunRecord>, ApiError> {
+        let states: Vec<RunState> = RunState::ALL.into_iter().filter(|state| !state.is_final()).collect();
+        let mut query = RunQuery { states, limit: 200, ..RunQuery::default() };
+        loop {
+            let (runs, total) = self.store().list_runs(&query).await.map_err(internal)?;
+            query.offset += runs.len() as u64;
+            let last = runs.is_empty() || query.offset >= total;
+            for run in runs {
+                let texts = self.store().run_texts(run.id).await.map_err(internal)?;
+                if texts.recipe.model.base().is_some_and(|named| named.trim() == base.as_str()) {
+                    return Ok(Some(run));
+                }
+            }
+            if last {
+                return Ok(None);
+            }
+        }
+    }
+
     /// The base model a text names.
     pub(crate) async fn base_model(&self, text: &str) -> Result<BaseModel, ApiError> {
         let unknown = || format!("There is no model {text:?}.");
@@ -127,7 +155,9 @@ impl Service {
         let known: Vec<&str> = all.iter().map(|model| model.name.as_str()).collect();
         let message = match known.as_slice() {
             [] => {
-                format!("there is no model {base:?} on this server, nor any other: add one with `anneal models import`")
+                format!(
+                    "there is no model {base:?} on this server, nor any other: add one on the Models page or with `anneal models import`"
+                )
             }
             known => format!("there is no model {base:?} on this server; known: {}", known.join(", ")),
         };
@@ -175,15 +205,17 @@ pub(crate) fn unsuitable(recipe: &Recipe, base: &BaseModel) -> Vec<FieldError> {
     errors
 }
 
-/// Only files that training reads are kept, under names that are no paths.
+/// Whether a file of this name belongs to a base model's folder. Such names are no paths.
+pub fn is_model_file(name: &str) -> bool {
+    KNOWN.contains(&name) || (name.ends_with(".safetensors") && name.parse::<Name>().is_ok())
+}
+
+/// Only files that training reads are kept.
 fn known(name: &str) -> Result<(), ApiError> {
-    let weights = name.ends_with(".safetensors") && name.parse::<Name>().is_ok();
-    if weights || KNOWN.contains(&name) {
+    if is_model_file(name) {
         Ok(())
     } else {
-        Err(ApiError::field(
-            "file",
-            format!("{name:?} is no file of a model; known: {}, *.safetensors", KNOWN.join(", ")),
-        ))
+        let known = KNOWN.join(", ");
+        Err(ApiError::field("file", format!("{name:?} is no file of a model; known: {known}, *.safetensors")))
     }
 }

@@ -95,8 +95,12 @@ fn first_line(error: &impl ToString) -> String {
     error.to_string().lines().next().unwrap_or_default().to_owned()
 }
 
-/// Puts a value at a dotted path. Empty text removes the key, so that an emptied field means its default.
+/// Puts a value at a dotted path. Empty text removes the key, so that an emptied field means its default. A box to tick
+/// is a path of its own, as `lora.targets.query`: true or false.
 fn set(tree: &mut Map<String, Value>, path: &str, text: &str) -> Result<(), String> {
+    if let Some(target) = path.strip_prefix("lora.targets.") {
+        return finetune::switch_target(tree, target, text);
+    }
     let (section, key) = path.split_once('.').map_or((None, path), |(s, k)| (Some(s), k));
     let place = match section {
         None => tree,

@@ -1,19 +1,20 @@
 //! Receiving a JSONL file: as the request's body, or as the field `file` of a form. Either is streamed into the service; no
 //! file is ever held in memory.
 
-use super::{AppState, error::Failure};
+use super::{
+    AppState,
+    error::Failure,
+    form::{self, file_name},
+};
 use axum::{
     extract::{FromRequest, Multipart, Query, Request, State},
     http::{HeaderMap, header::ACCEPT, header::CONTENT_TYPE},
     response::{IntoResponse, Json, Redirect, Response},
 };
-use bytes::Bytes;
 use domain::api::{ApiError, ImportReport};
 use futures::TryStreamExt;
 use serde::Deserialize;
 use std::io;
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 
 /// The source of traces whose sender gave no name.
 const UNNAMED: &str = "import";
@@ -56,41 +57,17 @@ pub(super) async fn receive(
 }
 
 /// The first field `file` that has a file.
-async fn form_file(state: &AppState, mut form: Multipart) -> Result<ImportReport, ApiError> {
-    let broken = |e: axum::extract::multipart::MultipartError| ApiError::field("file", e.body_text());
-    while let Some(field) = form.next_field().await.map_err(broken)? {
+async fn form_file(state: &AppState, mut posted: Multipart) -> Result<ImportReport, ApiError> {
+    while let Some(field) = posted.next_field().await.map_err(|e| form::broken(&e))? {
         let Some(name) = field.file_name().map(file_name).filter(|_| field.name() == Some("file")) else { continue };
         if name.is_empty() {
             continue;
         }
-        return forward(state, &name, field).await;
+        let (stream, pump) = form::parts(field);
+        let (report, ()) = tokio::join!(state.service.import_traces(&name, stream), pump);
+        return told(report);
     }
     Err(ApiError::field("file", "choose a JSONL file"))
-}
-
-/// A form's field borrows the form, so its parts go through a channel to the service, a few at a time.
-async fn forward(
-    state: &AppState,
-    name: &str,
-    mut field: axum::extract::multipart::Field<'_>,
-) -> Result<ImportReport, ApiError> {
-    let (send, receive) = mpsc::channel::<io::Result<Bytes>>(8);
-    let pump = async move {
-        loop {
-            let part = match field.chunk().await {
-                Ok(Some(bytes)) => Ok(bytes),
-                Ok(None) => return,
-                Err(e) => Err(io::Error::other(e.body_text())),
-            };
-            let last = part.is_err();
-            // The service has stopped reading when this fails; its answer says why.
-            if send.send(part).await.is_err() || last {
-                return;
-            }
-        }
-    };
-    let (report, ()) = tokio::join!(state.service.import_traces(name, ReceiverStream::new(receive)), pump);
-    told(report)
 }
 
 /// The answer may never arrive, so the log has it too. A file without a line is refused: nobody meant to send that.
@@ -114,36 +91,6 @@ fn lead_back(report: &Result<ImportReport, ApiError>) -> Redirect {
         }
         Err(error) => (0, 0, error.message.clone()),
     };
-    let query = [("added", added.to_string()), ("refused", refused.to_string()), ("problem", problem)];
-    let query: Vec<String> = query.iter().map(|(key, value)| format!("{key}={}", encode(value))).collect();
-    Redirect::to(&format!("/traces?{}", query.join("&")))
-}
-
-/// Percent-encodes for a query (RFC 3986: everything but unreserved characters).
-fn encode(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut out, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-        out
-    })
-}
-
-/// The name without folders: some browsers and programs send a whole path.
-fn file_name(path: &str) -> String {
-    path.rsplit(['/', '\\']).next().unwrap_or_default().trim().to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_and_queries() {
-        assert_eq!(file_name("C:\\data\\a b.jsonl"), "a b.jsonl");
-        assert_eq!(file_name("../../etc/passwd"), "passwd");
-        assert_eq!(encode("line 2: ü & x"), "line%202%3A%20%C3%BC%20%26%20x");
-    }
+    let query = [("added", &*added.to_string()), ("refused", &*refused.to_string()), ("problem", &*problem)];
+    Redirect::to(&form::address("/traces", &query))
 }

@@ -1,13 +1,16 @@
 //! The router: pages and server functions by Leptos, and the routes that are not requests of `domain::api`.
 
 mod assets;
+mod draft;
 mod error;
 mod events;
 mod files;
+mod form;
 mod guard;
 mod import;
 mod log;
 mod models;
+mod scratch;
 
 use crate::site;
 use axum::{
@@ -37,6 +40,7 @@ pub struct AppState {
 
 impl AppState {
     pub fn new(service: Service, stopping: CancellationToken) -> Self {
+        scratch::clear(service.data_dir());
         Self { service, stopping, leptos: LeptosOptions::builder().output_name("anneal").build() }
     }
 }
@@ -71,6 +75,7 @@ pub fn router(state: AppState) -> Router {
     let import = Router::new()
         .route("/api/traces/import", post(import::receive))
         .route("/api/models/upload", post(models::upload))
+        .route("/api/models/import", post(models::import))
         .layer(DefaultBodyLimit::disable());
     limited
         .merge(import)

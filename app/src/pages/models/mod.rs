@@ -1,5 +1,7 @@
-//! Base models: what can be fine-tuned here, and how to get one.
+//! Base models: what can be fine-tuned here, how one comes and goes.
 
+mod add;
 mod list;
 
+pub use add::AddModelPage;
 pub use list::ModelsPage;

@@ -9,6 +9,10 @@ pub(super) enum Kind {
     Number,
     Text,
     Choice(&'static [&'static str]),
+    /// A base model of the server.
+    Base,
+    /// Matrices that LoRA adapts.
+    Targets,
 }
 
 /// One key of the recipe.
@@ -23,14 +27,14 @@ const fn key(path: &'static str, label: &'static str, hint: &'static str, kind: 
     Key { path, label, hint, kind }
 }
 
-use Kind::{Choice, Number, Text};
+use Kind::{Base, Choice, Number, Targets, Text};
 
 /// Sections in the order people think in; keys in each.
 pub(super) const SECTIONS: &[(&str, &[Key])] = &[
     (
         "Model",
         &[
-            key("model.base", "Base model", "A name from the Models page", Text),
+            key("model.base", "Base model", "", Base),
             key("model.d_model", "Width", "d_model", Number),
             key("model.layers", "Layers", "", Number),
             key("model.heads", "Heads", "Must divide the width", Number),
@@ -50,7 +54,7 @@ pub(super) const SECTIONS: &[(&str, &[Key])] = &[
             key("lora.rank", "Rank", "Of each update", Number),
             key("lora.alpha", "Alpha", "An update counts alpha / rank", Number),
             key("lora.dropout", "Dropout", "Share of inputs left out", Number),
-            key("lora.targets", "Targets", "Like [query, value]", Text),
+            key("lora.targets", "Targets", "Matrices of every block that get an update", Targets),
         ],
     ),
     (

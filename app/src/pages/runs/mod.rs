@@ -1,6 +1,7 @@
 //! Runs: the table, a new one, one run live, its evaluation.
 
 mod evaluation;
+mod fields;
 mod figures;
 mod form;
 mod head;

@@ -1,9 +1,10 @@
 //! Starting a run: a dataset, a recipe, its keys as fields with errors beside them, and what it will need.
 
 use super::{
-    form::{ADVANCED, Key, Kind, SECTIONS, suits, value},
+    fields::KeyField,
+    form::{ADVANCED, SECTIONS, suits, value},
     needs::Needs,
-    offer::{Offer, Offers},
+    offer::{Base, Offer, Offers},
 };
 use crate::{
     api::{Failure, RunsCreate, recipes_check},
@@ -34,8 +35,8 @@ pub fn NewRunPage() -> impl IntoView {
                         </Empty>
                     })
                 } else {
-                    let (dataset, recipe) = (untrack(|| asked("dataset")), untrack(|| asked("recipe")));
-                    Either::Right(view! { <Choose offers dataset recipe/> })
+                    let asked = |key| untrack(|| asked(key));
+                    Either::Right(view! { <Choose offers dataset=asked("dataset") recipe=asked("recipe") base=asked("base")/> })
                 }}
             </Load>
         </Page>
@@ -44,10 +45,11 @@ pub fn NewRunPage() -> impl IntoView {
 
 /// The recipe to begin with, chosen by the address, and below it the form it fills.
 #[component]
-fn Choose(offers: Offers, dataset: String, recipe: String) -> impl IntoView {
-    let Offers { datasets, recipes } = offers;
+fn Choose(offers: Offers, dataset: String, recipe: String, base: String) -> impl IntoView {
+    let chosen = offers.chosen(&recipe, &base);
+    let Offers { datasets, recipes, bases } = offers;
     let dataset = if datasets.contains(&dataset) { dataset } else { datasets[0].clone() };
-    let chosen = recipes.iter().find(|offer| offer.key == recipe).or_else(|| recipes.first()).cloned();
+    let bases = StoredValue::new(bases);
     let now = chosen.as_ref().map(|offer| offer.key.clone()).unwrap_or_default();
     let options = recipes
         .iter()
@@ -57,16 +59,17 @@ fn Choose(offers: Offers, dataset: String, recipe: String) -> impl IntoView {
     view! {
         <Form method="GET" action="/runs/new" attr:class="choose">
             <input type="hidden" name="dataset" value=dataset prop:value=data/>
+            {(!base.is_empty()).then(|| view! { <input type="hidden" name="base" value=base/> })}
             <label class="label" for="recipe">"Begin with recipe"</label>
             <select id="recipe" name="recipe" on:change=move |ev| browser::submit_form_of(&ev)>{options}</select>
             <button class="button no-js">"Choose"</button>
         </Form>
-        {chosen.map(|offer| view! { <Edit offer datasets data/> })}
+        {chosen.map(|offer| view! { <Edit offer bases datasets data/> })}
     }
 }
 
 #[component]
-fn Edit(offer: Offer, datasets: Vec<String>, data: RwSignal<String>) -> impl IntoView {
+fn Edit(offer: Offer, bases: StoredValue<Vec<Base>>, datasets: Vec<String>, data: RwSignal<String>) -> impl IntoView {
     let query = use_query_map();
     let create = ServerAction::<RunsCreate>::new();
     // What the server said of the last try, until something is changed: from then on the live check speaks.
@@ -80,7 +83,8 @@ fn Edit(offer: Offer, datasets: Vec<String>, data: RwSignal<String>) -> impl Int
         let said = said.or_else(|| query.read().get("__err").map(|err| Failure::from_address(&err)));
         said.filter(|_| !changed.get())
     });
-    let first = CheckRecipe { recipe: offer.text.clone(), dataset: data.get_untracked(), ..Default::default() };
+    let first =
+        CheckRecipe { recipe: offer.text.clone(), dataset: data.get_untracked(), overrides: offer.changes.clone() };
     let (typed, settled) = (RwSignal::new(first.clone()), RwSignal::new(first));
     let mut settle = debounce(PAUSE, move |now| settled.set(now));
     Effect::new(move |before: Option<()>| {
@@ -109,6 +113,7 @@ fn Edit(offer: Offer, datasets: Vec<String>, data: RwSignal<String>) -> impl Int
             live.or_else(|| failure.get().and_then(|f| f.about(path)))
         })
     };
+    let told = Callback::new(move |(key, text)| typed.update(|now| drop(now.overrides.insert(key, text))));
     let sections = SECTIONS
         .iter()
         .filter(|(_, keys)| keys.iter().any(|key| suits(&offer.recipe, key.path)))
@@ -118,8 +123,7 @@ fn Edit(offer: Offer, datasets: Vec<String>, data: RwSignal<String>) -> impl Int
                 .filter(|key| suits(&offer.recipe, key.path))
                 .map(|key| {
                     let path = key.path;
-                    let told = Callback::new(move |text| typed.update(|now| drop(now.overrides.insert(path.to_owned(), text))));
-                    view! { <KeyField key=key now=value(&offer.recipe, path) error=about(path) told/> }
+                    view! { <KeyField key=key now=value(&offer.recipe, path) bases error=about(path) told/> }
                 })
                 .collect_view();
             if *title == ADVANCED {
@@ -183,21 +187,5 @@ fn Folded(title: &'static str, chosen: bool, abouts: Vec<Signal<Option<String>>>
             <summary>{title}</summary>
             <fieldset><legend class="visually-hidden">{title}</legend>{children()}</fieldset>
         </details>
-    }
-}
-
-/// One key of the recipe as a field.
-#[component]
-fn KeyField(key: &'static Key, now: String, error: Signal<Option<String>>, told: Callback<String>) -> impl IntoView {
-    let name = format!("request[overrides][{}]", key.path);
-    match key.kind {
-        Kind::Choice(words) => {
-            let options = words.iter().map(|w| ((*w).to_owned(), (*w).to_owned())).collect();
-            Either::Left(view! { <Select label=key.label name value=now options error on_change=told/> })
-        }
-        Kind::Number | Kind::Text => {
-            let number = key.kind == Kind::Number;
-            Either::Right(view! { <Field label=key.label name value=now hint=key.hint error number on_change=told/> })
-        }
     }
 }

@@ -3,12 +3,14 @@
 use crate::api::Failure;
 use crate::{
     browser::{self, Chosen, Upload},
-    components::{Icon, Page, Problem, bytes, count, counted},
+    components::{Icon, Page, Problem, UploadBar, count, counted},
 };
-use domain::api::ImportReport;
+use domain::api::{ApiError, ImportReport};
 use leptos::prelude::*;
 
 const URL: &str = "/api/traces/import";
+const BROKEN: &str =
+    "The connection broke off. Lines that had arrived are kept; import the file again to add the rest.";
 
 /// Where the import stands.
 #[derive(Clone)]
@@ -26,10 +28,15 @@ pub fn ImportPage() -> impl IntoView {
     let send = move |file: Chosen| {
         let name = file.name();
         stand.set(Stand::Sending { name: name.clone(), sent: 0.0, all: file.bytes() as f64 });
-        browser::upload(URL, &file, move |news| match news {
+        browser::upload(URL, &[], &[file], BROKEN, move |news| match news {
             Upload::Sent(sent, all) => stand.set(Stand::Sending { name: name.clone(), sent, all }),
-            Upload::Done(Ok(report)) => stand.set(Stand::Done(report)),
-            Upload::Done(Err(error)) => stand.set(Stand::Failed(Failure(error))),
+            Upload::Done(answer) => {
+                let report = answer.and_then(|text| {
+                    serde_json::from_str(&text)
+                        .map_err(|e| ApiError::internal(format!("The server's answer cannot be read: {e}")))
+                });
+                stand.set(report.map_or_else(|error| Stand::Failed(Failure(error)), Stand::Done));
+            }
         });
     };
     let on_drop = move |ev: leptos::ev::DragEvent| {
@@ -75,18 +82,7 @@ fn Progress(stand: Stand) -> impl IntoView {
     match stand {
         Stand::Waiting => ().into_any(),
         Stand::Sending { name, sent, all } => {
-            let share = if all > 0.0 { sent / all * 100.0 } else { 0.0 };
-            let words = if share >= 100.0 {
-                "Reading the lines…".to_owned()
-            } else {
-                format!("{} of {}", bytes(sent as u64), bytes(all as u64))
-            };
-            view! {
-                <div class="card stack tight">
-                    <div class="row between"><b class="clip">{name}</b><span class="num dim">{words}</span></div>
-                    <div class="progress" role="progressbar" aria-label="Upload" aria-valuenow=share.round() aria-valuemax="100"><i style:width=format!("{share:.0}%")></i></div>
-                </div>
-            }.into_any()
+            view! { <div class="card"><UploadBar name sent all then="Reading the lines…"/></div> }.into_any()
         }
         Stand::Failed(failure) => view! { <Problem failure/> }.into_any(),
         Stand::Done(report) => view! { <Report report/> }.into_any(),

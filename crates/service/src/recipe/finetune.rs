@@ -2,9 +2,10 @@
 
 use domain::{
     Recipe,
-    finetune::{LoraRecipe, Method, ModelSource},
+    finetune::{LoraRecipe, Method, ModelSource, Target},
     recipe::TokenizerKind,
 };
+use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
 /// Defaults that depend on other keys.
@@ -13,6 +14,24 @@ pub(super) fn complete(mut recipe: Recipe) -> Recipe {
         recipe.lora.get_or_insert_default();
     }
     recipe
+}
+
+/// Puts one matrix into `lora.targets` (`true`) or takes it out; they come to stand in the order of the block. A recipe that
+/// names none has the default's.
+pub(super) fn switch_target(tree: &mut Map<String, Value>, name: &str, on: &str) -> Result<(), String> {
+    let target: Target = serde_json::from_value(json!(name)).map_err(|e| e.to_string())?;
+    let lora = tree.entry("lora").or_insert_with(|| json!({}));
+    let lora = lora.as_object_mut().ok_or("lora has no keys")?;
+    let now = lora.get("targets").cloned().map(serde_json::from_value::<Vec<Target>>);
+    let now = now.unwrap_or_else(|| Ok(LoraRecipe::default().targets)).map_err(|e| e.to_string())?;
+    let mut targets: BTreeSet<Target> = now.into_iter().collect();
+    match on.trim() {
+        "true" => targets.insert(target),
+        "false" | "" => targets.remove(&target),
+        other => return Err(format!("{other:?} is neither true nor false")),
+    };
+    lora.insert("targets".to_owned(), json!(targets));
+    Ok(())
 }
 
 /// Calls `rule` with a key, whether it is well, and what is wrong otherwise.
@@ -65,7 +84,7 @@ fn lora_rules(lora: &LoraRecipe, rule: &mut impl FnMut(&str, bool, &str)) {
 #[cfg(test)]
 mod tests {
     use crate::recipe::{parse, to_yaml};
-    use domain::finetune::{LoraRecipe, Method};
+    use domain::finetune::{LoraRecipe, Method, Target};
     use std::collections::BTreeMap;
 
     const BASE: &str = "name: x\nmodel:\n  base: smollm2\n  context: 64\ntrain:\n  steps: 4\n  batch: 1\nschedule:\n  warmup_steps: 0\nevaluation:\n  max_new_tokens: 16\n";
@@ -113,10 +132,37 @@ mod tests {
             "model.context: must be a whole number from 0 on, not string \"many\""
         );
         assert_eq!(with("lora.rank", ""), "", "an emptied field adds no section");
+        assert!(with("lora.targets.qery", "true").starts_with("lora.targets.qery: unknown variant `qery`"));
+        assert_eq!(with("lora.targets.query", "on"), "lora.targets.query: \"on\" is neither true nor false");
         let unknown = errors("method: lora\nlora:\n  targets: [qery]\n");
         assert!(unknown.starts_with("lora.targets: unknown variant `qery`"), "{unknown}");
         let scratch = crate::recipe::resolve("smoke").to_owned() + "\nmethod: lora\n";
         let found = parse(&scratch, &BTreeMap::new()).unwrap_err();
         assert_eq!((found[0].path.as_str(), found.len()), ("method", 1));
+    }
+
+    /// As a form sends them: ticked boxes over an emptied list, or single changes of the recipe's own list.
+    #[test]
+    fn targets_are_ticked_one_by_one() {
+        let lora = format!("{BASE}method: lora\nlora:\n  rank: 2\n  targets: [v_proj, query]\n");
+        let read = |changes: &[(&str, &str)]| {
+            let changes =
+                changes.iter().map(|(key, value)| (format!("lora.targets{key}"), (*value).to_owned())).collect();
+            parse(&lora, &changes).map(|recipe| serde_json::to_string(&recipe.lora.unwrap().targets).unwrap())
+        };
+        for (changes, expected) in [
+            (&[("", "[]"), (".up", "true"), (".key", "true")][..], r#"["key","up"]"#),
+            (&[(".up", "true")], r#"["query","value","up"]"#),
+            (&[(".query", "false"), (".down", "true")], r#"["value","down"]"#),
+            (&[(".value", ""), (".query", "true")], r#"["query"]"#),
+        ] {
+            assert_eq!(read(changes).unwrap(), expected, "{changes:?}");
+        }
+        let none = read(&[("", "[]")]).unwrap_err();
+        assert_eq!((none[0].path.as_str(), none.len()), ("lora.targets", 1));
+        let absent = format!("{BASE}method: lora\n");
+        let changes = BTreeMap::from([("lora.targets.key".to_owned(), "true".to_owned())]);
+        let recipe = parse(&absent, &changes).unwrap();
+        assert_eq!(recipe.lora.unwrap().targets, [Target::Query, Target::Key, Target::Value]);
     }
 }

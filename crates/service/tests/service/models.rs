@@ -4,7 +4,10 @@ use crate::support::{Bench, bench, refused, sums};
 use bytes::Bytes;
 use domain::{
     ModelConfig,
-    api::{AddModel, BaseModel, BuildDataset, CheckRecipe, CreateRun, DeleteModel, ErrorKind, GetModel, ListModels},
+    api::{
+        AddModel, BaseModel, BuildDataset, CancelRun, CheckRecipe, CreateRun, DeleteModel, ErrorKind, GetModel,
+        ListModels,
+    },
     event::ExportedFile,
     model::Architecture,
 };
@@ -146,9 +149,13 @@ async fn workers_get_the_folder() {
     let create = CreateRun { recipe: RECIPE.to_owned(), dataset: "sums@1".to_owned(), ..CreateRun::default() };
     let run = bench.service.runs_create(create).await.unwrap();
     assert_eq!(run.model, Some(config(Architecture::Llama)));
+    let delete = async || bench.service.models_delete(DeleteModel { name: "tiny".into() }).await;
+    let id = run.row.id;
+    refused(delete().await, ErrorKind::Conflict, &format!("tiny is in use: run tuned ({}) is queued", id.short()));
     let worker = WorkerInfo { name: "here".into(), devices: vec![] };
     let worker = bench.service.worker_register(worker).await.unwrap();
     let lease = bench.service.claim(worker).await.unwrap().unwrap();
+    refused(delete().await, ErrorKind::Conflict, "is leased and trains from it");
     let folder = lease.job.base.unwrap();
     assert!(folder.starts_with(bench.data.path().canonicalize().unwrap()));
     assert_eq!(std::fs::read_to_string(folder.join("config.json")).unwrap(), "{}");
@@ -157,4 +164,24 @@ async fn workers_get_the_folder() {
     let (within, moved) = (folder.strip_prefix(&old).unwrap(), elsewhere.path().join("data"));
     std::fs::rename(&old, &moved).unwrap();
     assert_eq!(std::fs::read_to_string(moved.join(within).join("config.json")).unwrap(), "{}");
+}
+
+#[tokio::test]
+async fn a_model_that_no_run_needs_any_more_can_go_and_come_back() {
+    let bench = bench().await;
+    bench.import("a.jsonl", &sums(100)).await;
+    bench.build(BuildDataset { dataset: "sums@1".to_owned(), ..Default::default() }).await;
+    let tiny = add(&bench, "tiny", Architecture::Llama).await;
+    add(&bench, "other", Architecture::Llama).await;
+    let create = CreateRun { recipe: RECIPE.to_owned(), dataset: "sums@1".to_owned(), ..CreateRun::default() };
+    let run = bench.service.runs_create(create).await.unwrap();
+    let delete = async |name: &str| bench.service.models_delete(DeleteModel { name: name.into() }).await;
+    assert_eq!(delete("other").await.unwrap().name.as_str(), "other", "the run is not on this one");
+    bench.service.runs_cancel(CancelRun { id: run.row.id.to_string() }).await.unwrap();
+    let gone = delete("tiny").await.unwrap();
+    assert_eq!(gone, tiny);
+    // Its files stay: what was deleted can be named again.
+    let again = AddModel { name: "tiny".into(), files: gone.files };
+    let again = bench.service.models_add(again, reads(Architecture::Llama)).await.unwrap();
+    assert_eq!((again.files, again.config), (tiny.files, tiny.config));
 }

@@ -1,18 +1,17 @@
 //! `anneal model import` and `export`: whole models from one form into another.
 
 use super::{bad, open};
-use crate::cli::{
-    out::{Out, file_error},
-    table::{bytes, facts},
+use crate::{
+    cli::{
+        out::{Out, file_error},
+        table::{bytes, facts},
+    },
+    gguf::{self, Texts},
 };
-use ::model::{devices, folder, gguf::Gguf};
+use ::model::{devices, folder};
 use domain::{ModelConfig, api::ApiError};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
-use text::{
-    pretrained::{Files, Pretrained},
-    vocabulary::Vocabulary,
-};
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Export {
@@ -69,40 +68,10 @@ pub(in crate::cli) fn gguf_folder(file: &Path) -> Result<(PathBuf, PathBuf), Api
     unpacked.map(|_| (all, folder))
 }
 
-/// Names and contents of the files beside config and weights.
-type Texts = Vec<(String, String)>;
-
 fn unpack(file: &Path, to: &Path) -> Result<(ModelConfig, Texts), ApiError> {
-    let name = file.display().to_string();
-    let refused = |e: &dyn std::fmt::Display| ApiError::field(name.clone(), e.to_string());
+    let refused = |reason| ApiError::field(file.display().to_string(), reason);
     std::fs::File::open(file).map_err(|e| file_error(file, &e))?;
-    let mut gguf = Gguf::open(file).map_err(|e| refused(&e))?;
-    let (config, tokens) = (gguf.config().map_err(|e| refused(&e))?, gguf.tokens());
-    let key = |name: &str| format!("tokenizer.ggml.{name}");
-    let vocabulary = Vocabulary {
-        model: gguf.text(&key("model")).unwrap_or_default().to_owned(),
-        pre: gguf.text(&key("pre")).unwrap_or_default().to_owned(),
-        tokens: gguf.texts(&key("tokens")),
-        kinds: gguf.wholes(&key("token_type")),
-        merges: gguf.texts(&key("merges")),
-    };
-    let tokenizer = vocabulary.to_tokenizer_json().map_err(|e| refused(&e))?;
-    let template = gguf.text("tokenizer.chat_template").map(str::to_owned);
-    let special = |name: &str| gguf.number(&key(&format!("{name}_token_id"))).map(|id| id as u32);
-    let specials = [
-        ("bos_token", tokens.bos),
-        ("eos_token", tokens.eos.first().copied()),
-        ("unk_token", special("unknown")),
-        ("pad_token", tokens.pad),
-    ];
-    let tokenizer_config = vocabulary.to_config_json(&specials, template.as_deref());
-    // What was written must be readable: a template or tokenizer that is broken is said now.
-    let files = Files { tokenizer: &tokenizer, tokenizer_config: Some(&tokenizer_config), ..Files::default() };
-    Pretrained::new(files).map_err(|e| refused(&e))?;
-    let decoder = gguf.decoder(&devices::flex().0).map_err(|e| refused(&e))?;
-    let texts = vec![("tokenizer.json".to_owned(), tokenizer), ("tokenizer_config.json".to_owned(), tokenizer_config)];
-    folder::write(&decoder, &tokens, &texts, to).map_err(|e| bad(to, &e))?;
-    Ok((config, texts))
+    gguf::unpack(file, to).map_err(refused)
 }
 
 /// A folder that holds something is not written into.
