@@ -1,5 +1,5 @@
 // Base models: what a run left comes back through the page as a folder, is fine-tuned by LoRA, and goes again.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { type Anneal, type Trained, accessible, expect, open, shots, test } from '../support/anneal';
@@ -136,6 +136,29 @@ test('a base model is deleted, unless a run needs it, and the deletion is undone
   await page.getByRole('button', { name: 'Delete doomed' }).click();
   await expect(row).toBeHidden();
   expect(JSON.stringify(await anneal.json('models', 'list'))).not.toContain('doomed');
+});
+
+test('an upload tells how far it is and can be cancelled', async ({ page, anneal }) => {
+  const weights = join(anneal.data, 'slow.safetensors');
+  writeFileSync(weights, Buffer.alloc(4_000_000));
+  await open(page, '/models/new');
+  await page.getByLabel('Name', { exact: true }).fill('slow');
+  await page.getByLabel(/Drop a model/).setInputFiles(weights);
+  const network = await page.context().newCDPSession(page);
+  await network.send('Network.enable');
+  const slow = { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: 200_000 };
+  await network.send('Network.emulateNetworkConditions', slow);
+  await page.getByRole('button', { name: 'Add model' }).click();
+  await expect(page.getByRole('progressbar', { name: 'Upload' })).toBeVisible();
+  await expect(page.getByText(/ of 4\.0 MB/)).toBeVisible();
+  await page.getByRole('button', { name: 'Cancel' }).click();
+  await expect(page.getByRole('progressbar', { name: 'Upload' })).toHaveCount(0);
+  await expect(page.getByRole('alert')).toHaveCount(0);
+  await expect(page.getByRole('button', { name: 'Add model' })).toBeEnabled();
+  await network.send('Network.emulateNetworkConditions', { ...slow, uploadThroughput: -1 });
+  // What had arrived of the file is gone.
+  await expect.poll(() => readdirSync(join(anneal.data, 'objects')).filter((name) => name.startsWith('.new-'))).toEqual([]);
+  expect(JSON.stringify(await anneal.json('models', 'list'))).not.toContain('slow');
 });
 
 test.describe('on a phone', () => {

@@ -91,7 +91,8 @@ async fn a_form_brings_a_folder_or_a_gguf_file() {
     let data = tempfile::tempdir().unwrap();
     fs::create_dir_all(data.path().join("uploads/7")).unwrap();
     let service = Service::open(ServiceConfig { data_dir: data.path().to_owned() }).await.unwrap();
-    let router = router(AppState::new(service, CancellationToken::new()));
+    let state = AppState::new(service, CancellationToken::new());
+    let router = router(state.with_program(env!("CARGO_BIN_EXE_anneal").into()));
     assert!(!data.path().join("uploads").exists(), "what a killed server left is gone");
     let post = async |accept: &str, parts: &[(&str, Option<&str>, &[u8])]| {
         let request = Request::post("/api/models/import").header("host", "here").header("accept", accept);

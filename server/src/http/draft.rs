@@ -2,10 +2,10 @@
 //! and is unpacked at the end.
 
 use super::{
+    AppState,
     form::{self, file_name},
     scratch::{Scratch, full},
 };
-use crate::gguf;
 use axum::extract::multipart::Field;
 use domain::{
     Name,
@@ -14,11 +14,14 @@ use domain::{
 };
 use futures::StreamExt;
 use service::{Service, is_model_file};
-use std::path::{Path, PathBuf};
-use tokio::{fs::File, io::AsyncWriteExt, sync::Semaphore};
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+use tokio::{fs::File, io::AsyncWriteExt, process::Command, sync::Semaphore};
 use tokio_util::io::ReaderStream;
 
-/// Unpacking holds a whole model in memory: one at a time.
+/// Unpacking holds a whole model in memory, in a process of its own: one at a time.
 static UNPACKING: Semaphore = Semaphore::const_new(1);
 
 /// What has come so far.
@@ -91,7 +94,7 @@ impl Draft {
     }
 
     /// The form is here: a name with files that are objects.
-    pub(super) async fn finish(mut self, service: &Service) -> Result<AddModel, ApiError> {
+    pub(super) async fn finish(mut self, state: &AppState) -> Result<AddModel, ApiError> {
         if self.files.is_empty() && self.gguf.is_none() {
             let left =
                 if self.left.is_empty() { String::new() } else { format!(", not only {}", self.left.join(", ")) };
@@ -110,24 +113,37 @@ impl Draft {
             if !self.files.is_empty() {
                 return Err(ApiError::field("file", "choose either a folder's files or one GGUF file, not both"));
             }
-            self.files = unpack(service, &scratch, path).await?;
+            self.files = unpack(state, &scratch, &path).await?;
         }
         Ok(AddModel { name: name.to_string(), files: self.files })
     }
 }
 
-/// The GGUF file's model as files in the objects.
-async fn unpack(service: &Service, scratch: &Scratch, path: PathBuf) -> Result<Vec<ExportedFile>, ApiError> {
+/// The GGUF file's model as files in the objects, unpacked as the command line does it.
+async fn unpack(state: &AppState, scratch: &Scratch, path: &Path) -> Result<Vec<ExportedFile>, ApiError> {
     let _turn = UNPACKING.acquire().await.map_err(|e| ApiError::internal(e.to_string()))?;
     let folder = scratch.path().join("model");
-    let to = folder.clone();
-    let unpacked = tokio::task::spawn_blocking(move || gguf::unpack(&path, &to).map(drop)).await;
-    let unpacked = unpacked.map_err(|e| ApiError::internal(format!("unpacking the GGUF file stopped: {e}")))?;
-    unpacked.map_err(|reason| ApiError::field("file", reason))?;
+    let mut child = Command::new(&state.program);
+    child.args(["--json", "model", "import"]).arg(path).arg("--out").arg(&folder);
+    // Whoever goes away stops it.
+    let ended = child.stdin(Stdio::null()).kill_on_drop(true).output().await;
+    let ended = ended.map_err(|e| ApiError::internal(format!("Unpacking the GGUF file cannot start: {e}")))?;
+    if !ended.status.success() {
+        let said = serde_json::from_slice::<ApiError>(&ended.stderr);
+        let reason = said.ok().and_then(|error| error.fields.into_iter().next()).map(|field| field.message);
+        return Err(reason.map_or_else(
+            || {
+                let words = String::from_utf8_lossy(&ended.stderr).into_owned();
+                tracing::error!(status = %ended.status, words, "a GGUF file was not unpacked");
+                ApiError::internal("Unpacking the GGUF file failed; the server's log says why.")
+            },
+            |reason| ApiError::field("file", reason),
+        ));
+    }
     let mut files = Vec::new();
     for entry in std::fs::read_dir(&folder).map_err(|e| full(&e))? {
         let path = entry.map_err(|e| full(&e))?.path();
-        files.push(store(service, &path).await?);
+        files.push(store(&state.service, &path).await?);
     }
     Ok(files)
 }

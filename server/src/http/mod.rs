@@ -26,6 +26,7 @@ use error::Failure;
 use leptos::{config::LeptosOptions, context::provide_context};
 use leptos_axum::LeptosRoutes;
 use service::Service;
+use std::path::PathBuf;
 use tokio_util::sync::CancellationToken;
 use tower_http::{catch_panic::CatchPanicLayer, limit::RequestBodyLimitLayer, trace::TraceLayer};
 
@@ -35,13 +36,22 @@ pub struct AppState {
     pub service: Service,
     /// Cancelled when the server is to stop: streams that would go on for ever end then.
     pub stopping: CancellationToken,
+    /// This program, for work that needs much memory for a moment: it has a process of its own, which gives it back.
+    program: PathBuf,
     leptos: LeptosOptions,
 }
 
 impl AppState {
     pub fn new(service: Service, stopping: CancellationToken) -> Self {
         scratch::clear(service.data_dir());
-        Self { service, stopping, leptos: LeptosOptions::builder().output_name("anneal").build() }
+        let leptos = LeptosOptions::builder().output_name("anneal").build();
+        let program = std::env::current_exe().unwrap_or_else(|_| "anneal".into());
+        Self { service, stopping, program, leptos }
+    }
+
+    /// Another program than the running one, as in tests.
+    pub fn with_program(self, program: PathBuf) -> Self {
+        Self { program, ..self }
     }
 }
 

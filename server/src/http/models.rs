@@ -75,7 +75,7 @@ async fn received(state: &AppState, request: Request, name: &mut String) -> Resu
     name.clone_from(&draft.name);
     let request = match failed {
         Some(error) => Err(error),
-        None => draft.finish(&state.service).await,
+        None => draft.finish(state).await,
     };
     match request {
         Ok(request) => named(state, request).await,

@@ -3,7 +3,7 @@
 use crate::{
     api::{Failure, ModelsDelete, models_list},
     browser,
-    components::{Empty, Found, Icon, Load, Page, Problem, Search, Time, bytes, count},
+    components::{Empty, Found, Icon, Load, Page, Problem, Search, Time, bytes, count, short},
     state::Toaster,
 };
 use domain::api::{AddModel, BaseModel, ListModels};
@@ -130,7 +130,7 @@ fn Row(model: BaseModel, delete: ServerAction<ModelsDelete>) -> impl IntoView {
         <tr>
             <td class="fill" title=name.clone()><b>{name.clone()}</b></td>
             <td>{model.config.architecture.key()}</td>
-            <td class="num">{format!("{:.1} M", model.parameters as f64 / 1e6)}</td>
+            <td class="num">{short(model.parameters as f64)}</td>
             <td class="num">{count(model.config.context as u64)}</td>
             <td class="num">{bytes(model.bytes)}</td>
             <td class="dim">{model.dtypes.join(", ")}</td>
