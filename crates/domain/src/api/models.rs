@@ -33,7 +33,7 @@ pub struct GetModel {
     pub name: String,
 }
 
-/// Takes a base model out of the list. Runs that trained from it keep what they made; a queued one will fail.
+/// Takes a base model out of the list. Runs that trained from it keep what they made; refused while one that needs it is queued or running.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeleteModel {
     pub name: String,
