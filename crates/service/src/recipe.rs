@@ -128,7 +128,8 @@ fn check<T: DeserializeOwned>(tree: &Map<String, Value>, section: &str, errors: 
     if let Some(value) = tree.get(section)
         && let Err(error) = serde_json::from_value::<T>(value.clone())
     {
-        let mut error = explain(section, &error.to_string());
+        let said = error.to_string();
+        let mut error = explain(section, &said);
         // serde does not say which key has the wrong type: the one without which the section reads, or reads differently.
         if error.path == section
             && let Value::Object(keys) = value
@@ -136,7 +137,7 @@ fn check<T: DeserializeOwned>(tree: &Map<String, Value>, section: &str, errors: 
                 let mut without = keys.clone();
                 without.remove(*key);
                 let again = serde_json::from_value::<T>(Value::Object(without));
-                again.map_or_else(|e| !e.to_string().contains("invalid"), |_| true)
+                again.map_or_else(|e| e.to_string() != said, |_| true)
             })
         {
             error.path = format!("{section}.{key}");
@@ -325,6 +326,10 @@ mod tests {
         for value in [".nan", "NaN", "-1", ".inf"] {
             let found = errors(smoke, &[("optimizer.learning_rate", value)]);
             assert!(found.starts_with("optimizer.learning_rate: must be a number"), "{value}: {found}");
+        }
+        for key in ["train.precision", "schedule.kind", "data.long_traces"] {
+            let found = errors(smoke, &[(key, "f17")]);
+            assert!(found.starts_with(&format!("{key}: unknown variant `f17`")), "{found}");
         }
         for value in ["many", "-1", "1.5", ".nan"] {
             let found = errors(smoke, &[("train.steps", value)]);

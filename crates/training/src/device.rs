@@ -98,6 +98,9 @@ pub(crate) fn choose(
 /// A recipe that names a back end gets its best adapter, with a warning where its numbers differ; and whether half precision
 /// agrees.
 fn named(choice: DeviceChoice, say: &mut dyn FnMut(String)) -> Result<(Adapter, bool), String> {
+    if choice == DeviceChoice::Cuda && !cfg!(feature = "cuda") {
+        return Err("this build is without CUDA (ANNEAL_FEATURES=cuda ./x build makes one with it)".into());
+    }
     let Some(probe) = probe::installed() else {
         return Ok((first(choice, devices::adapters()?)?.1, true));
     };
@@ -160,6 +163,14 @@ mod tests {
 
     fn off(by: f64) -> Verdict {
         Verdict::Measured(Parity { loss: by / 100.0, gradient: by, step_seconds: 0.0, half: None })
+    }
+
+    #[test]
+    fn a_build_without_cuda_says_so() {
+        if !cfg!(feature = "cuda") {
+            let said = open(DeviceChoice::Cuda, &mut |_| {}).unwrap_err().to_string();
+            assert!(said.starts_with("no cuda GPU is usable here: this build is without CUDA"), "{said}");
+        }
     }
 
     #[test]
