@@ -21,6 +21,8 @@ mod naming;
 mod ops;
 mod positions;
 pub mod random;
+#[cfg(not(target_family = "wasm"))]
+mod recorded;
 pub mod sampler;
 #[cfg(not(target_family = "wasm"))]
 mod shards;

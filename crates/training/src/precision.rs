@@ -23,6 +23,21 @@ pub(crate) fn on(precision: Precision, opened: &Opened) -> Result<FloatDType, St
     Err(format!("{} does not compute in {precision}: set train.precision to f32, or to auto", info.name))
 }
 
+/// What a person should know who asked for half precision where `auto` would not have taken it.
+pub(crate) fn doubt(compute: FloatDType, opened: &Opened) -> Option<String> {
+    let name = &opened.info.name;
+    match (compute, opened.half, opened.info.backend.as_str()) {
+        (FloatDType::F32, ..) | (_, true, _) => None,
+        (_, false, "flex") => {
+            Some(format!("precision: {}, as the recipe asks; the CPU computes f32 faster", key(compute)))
+        }
+        (_, false, _) => Some(format!(
+            "precision: {}, as the recipe asks; {name} was not found to agree with the CPU in it: do not trust this run",
+            key(compute)
+        )),
+    }
+}
+
 /// As recipes write it.
 pub(crate) fn key(compute: FloatDType) -> &'static str {
     match compute {
@@ -90,6 +105,19 @@ mod tests {
         }
         assert_eq!((scale.factor(), halvings), (1.0, 16));
         assert_eq!(LossScale::first(FloatDType::BF16), None);
+    }
+
+    #[test]
+    fn half_precision_that_was_not_checked_is_doubted() {
+        let opened = |backend: &str, half| {
+            let flex = crate::device::open(domain::DeviceChoice::Flex, &mut |_| {}).unwrap();
+            Opened { info: domain::DeviceInfo { backend: backend.into(), ..flex.info }, half, device: flex.device }
+        };
+        let doubts = |compute, backend, half| doubt(compute, &opened(backend, half)).unwrap_or_default();
+        assert_eq!(doubts(FloatDType::F32, "cuda", false), "");
+        assert_eq!(doubts(FloatDType::BF16, "cuda", true), "");
+        assert!(doubts(FloatDType::F16, "vulkan", false).ends_with("do not trust this run"));
+        assert!(doubts(FloatDType::F16, "flex", false).ends_with("the CPU computes f32 faster"));
     }
 
     #[test]

@@ -89,6 +89,9 @@ pub fn run(job: &Job, sink: &mut dyn FnMut(TrainEvent), stop: &StopSignal) -> Re
     let recipe = &job.recipe;
     let opened = device::open(recipe.device, &mut |line| sink(TrainEvent::Log { line }))?;
     let compute = precision::on(recipe.train.precision, &opened).map_err(TrainError::Precision)?;
+    if let Some(line) = precision::doubt(compute, &opened) {
+        sink(TrainEvent::Log { line });
+    }
     let Opened { device, info, .. } = opened;
     let train = data::read(&job.train)?;
     let (val, test) = (data::read(&job.val)?, data::read(&job.test)?);

@@ -28,9 +28,10 @@ impl Attend {
     /// # Shapes
     /// `query` and `key` `[batch, heads, .., head_dim]` → `[batch, heads, seq, keys]`
     fn scores(&self, query: Tensor<4>, key: Tensor<4>) -> Tensor<4> {
+        // Before the product: in f16 large ones overflow.
         let scale = scale(&query);
-        let products = cast(query.matmul(key.transpose()), FloatDType::F32);
-        products.mul_scalar(scale) + self.mask.clone()
+        let products = query.mul_scalar(scale).matmul(key.transpose());
+        cast(products, FloatDType::F32) + self.mask.clone()
     }
 }
 

@@ -19,14 +19,17 @@ mod rotary;
 pub(crate) mod tests;
 mod vector;
 
+use crate::recorded::Operation;
 pub use adamw::Update;
 use attention::{Attention as Look, Span};
-use burn::{backend::flex::FlexTensor, tensor::Tensor};
+use burn::{
+    backend::{Flex, flex::FlexTensor},
+    tensor::Tensor,
+};
 pub(crate) use gate::Curve;
 pub use glue::takes;
 use glue::{
-    Operation, apply, by_place, dense, heads, matrix, plain, primitive, tensor, tensor as by_row, untracked, values,
-    vectors,
+    apply, by_place, dense, heads, matrix, plain, primitive, tensor, tensor as by_row, untracked, values, vectors,
 };
 use product::{Threads, product};
 use std::sync::Arc;
@@ -49,7 +52,7 @@ pub(crate) fn linear(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
 #[derive(Debug)]
 struct Linear;
 
-impl Operation<2> for Linear {
+impl Operation<Flex, 2> for Linear {
     type Kept = [FlexTensor; 2];
 
     fn forward(&self, inputs: [FlexTensor; 2], _: [bool; 2]) -> (FlexTensor, Self::Kept) {
@@ -79,7 +82,7 @@ struct RmsNorm {
     epsilon: f32,
 }
 
-impl Operation<2> for RmsNorm {
+impl Operation<Flex, 2> for RmsNorm {
     type Kept = ([FlexTensor; 2], Arc<Vec<f32>>);
 
     fn forward(&self, inputs: [FlexTensor; 2], _: [bool; 2]) -> (FlexTensor, Self::Kept) {
@@ -114,7 +117,7 @@ impl Rotate {
     }
 }
 
-impl Operation<1> for Rotate {
+impl Operation<Flex, 1> for Rotate {
     type Kept = ();
 
     fn forward(&self, [x]: [FlexTensor; 1], _: [bool; 1]) -> (FlexTensor, ()) {
@@ -145,7 +148,7 @@ impl Attend {
     }
 }
 
-impl Operation<3> for Attend {
+impl Operation<Flex, 3> for Attend {
     type Kept = ([FlexTensor; 3], FlexTensor, Arc<Vec<f32>>);
 
     fn forward(&self, inputs: [FlexTensor; 3], _: [bool; 3]) -> (FlexTensor, Self::Kept) {
@@ -173,7 +176,7 @@ pub(crate) fn gated(gate: Tensor<2>, up: Tensor<2>, curve: Curve) -> Tensor<2> {
 #[derive(Debug)]
 struct Gated(Curve);
 
-impl Operation<2> for Gated {
+impl Operation<Flex, 2> for Gated {
     type Kept = [FlexTensor; 2];
 
     fn forward(&self, inputs: [FlexTensor; 2], _: [bool; 2]) -> (FlexTensor, Self::Kept) {
@@ -195,7 +198,7 @@ pub(crate) fn activate(x: Tensor<2>, curve: Curve) -> Tensor<2> {
 #[derive(Debug)]
 struct Activate(Curve);
 
-impl Operation<1> for Activate {
+impl Operation<Flex, 1> for Activate {
     type Kept = FlexTensor;
 
     fn forward(&self, [x]: [FlexTensor; 1], _: [bool; 1]) -> (FlexTensor, Self::Kept) {
@@ -220,7 +223,7 @@ struct CrossEntropy {
     targets: Vec<i32>,
 }
 
-impl Operation<2> for CrossEntropy {
+impl Operation<Flex, 2> for CrossEntropy {
     /// The inputs' gradients for an output's gradient of 1.
     type Kept = [Option<FlexTensor>; 2];
 
