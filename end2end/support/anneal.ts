@@ -38,18 +38,29 @@ export class Anneal {
 
   /** Runs a command of `anneal` against this server and returns what it printed. */
   run(...args: string[]): Promise<string> {
+    return this.execute(args, '');
+  }
+
+  private execute(args: string[], input: string): Promise<string> {
     return new Promise((done, fail) => {
       const env = { ...process.env, ANNEAL_SERVER: this.url };
-      execFile(binary, args, { env, maxBuffer: 64 << 20 }, (error, stdout, stderr) => {
+      const child = execFile(binary, args, { env, maxBuffer: 64 << 20 }, (error, stdout, stderr) => {
         if (error) fail(new Error(`anneal ${args.join(' ')}: ${stderr || error.message}`));
         else done(stdout);
       });
+      child.stdin!.end(input);
     });
   }
 
   /** The same with `--json`, parsed. */
   async json<T = any>(...args: string[]): Promise<T> {
     return JSON.parse(await this.run(...args, '--json'));
+  }
+
+  /** What the model answers to each line of a conversation. */
+  async converse<T = any>(lines: string[], ...args: string[]): Promise<T[]> {
+    const said = await this.execute([...args, '--json'], lines.join('\n'));
+    return said.trim().split('\n').map((line) => JSON.parse(line));
   }
 
   async stop(): Promise<void> {

@@ -20,9 +20,10 @@ export async function ask(
       `/api/runs/${run}/files/${file.name}?sha256=${file.sha256}`,
     ]),
   );
-  const load = { type: 'load', files, system: detail.recipe.data.system ?? null, backend };
+  const load = { type: 'load', files, backend };
   const sampler = { temperature: 0, top_k: 0, top_p: 1, seed: 1 };
-  const generate = { type: 'generate', id: 1, prompt, max_new_tokens: tokens, sampler };
+  const system = detail.recipe.data.system ?? null;
+  const generate = { type: 'generate', id: 1, system, prompt, max_new_tokens: tokens, sampler };
   return page.evaluate(
     ([load, generate]) =>
       new Promise<Answer>((done, fail) => {

@@ -104,6 +104,29 @@ test('a base model is added in the page, fine-tuned by LoRA, and answers in it',
   const here = await ask(page, anneal, run, 'flex', '12 + 30 =', 12);
   const there = await anneal.json('sample', '--run', run, '--prompt', '12 + 30 =', '--max-new-tokens', '12');
   expect(here.ids).toEqual(there.ids);
+
+  // A conversation: the model is given what was said before, and writes what the command line's writes.
+  await open(page, `/playground?run=${run}`);
+  await page.getByText('Settings').click();
+  await expect(page.getByLabel('System instruction')).toHaveValue('Add.');
+  await expect(page.getByLabel('Remember what was said')).toBeChecked();
+  await page.getByLabel('Longest answer, tokens').fill('6');
+  await page.getByLabel('Compute on').selectOption('flex');
+  await expect(page.getByText('Ready')).toBeVisible({ timeout: 60_000 });
+  const questions = ['1 + 2 =', '3 + 4 ='];
+  for (const [at, question] of questions.entries()) {
+    await page.getByLabel('Prompt').fill(question);
+    await page.getByRole('button', { name: 'Ask' }).click();
+    await expect(page.getByText(/tokens\/s/)).toHaveCount(at + 1, { timeout: 60_000 });
+  }
+  const said = await anneal.converse(questions, 'sample', '--run', run, '--max-new-tokens', '6');
+  expect(said[1].prompt_tokens).toBeGreaterThan(said[0].prompt_tokens);
+  expect(await page.locator('.wrote').allTextContents()).toEqual(said.map(({ text }) => text));
+  await expect(page.getByText(`after ${said[1].prompt_tokens} of`)).toBeVisible();
+  await accessible(page);
+  await shots(page, 'playground-conversation');
+  await page.getByRole('button', { name: 'New conversation' }).click();
+  await expect(page.locator('.wrote')).toHaveCount(0);
 });
 
 test('a base model is deleted, unless a run needs it, and the deletion is undone', async ({ page, anneal, trained, expected }) => {

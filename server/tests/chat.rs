@@ -7,8 +7,9 @@ mod tiny_gguf;
 use serde_json::Value;
 use std::{
     fs,
+    io::Write,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 use tempfile::TempDir;
 
@@ -20,6 +21,17 @@ fn json(args: &[&str]) -> Value {
     let output = anneal(&[args, &["--json"]].concat());
     assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// What is answered to each line of `input`.
+fn conversation(args: &[&str], input: &str) -> Vec<Value> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_anneal"));
+    command.args(["model", "chat", "--json"]).args(args).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    serde_json::Deserializer::from_slice(&output.stdout).into_iter().map(Result::unwrap).collect()
 }
 
 fn text(path: &Path) -> &str {
@@ -59,6 +71,12 @@ fn a_gguf_file_is_imported_talked_to_and_exported() {
     assert_eq!(chat(&["--system", "ho"])["prompt_tokens"], 9);
     let warm = ["--temperature", "1.5", "--seed", "4"];
     assert_eq!(chat(&warm)["ids"], chat(&warm)["ids"]);
+    let lines = "hi hi\n\nho\n/new\nhi hi\n";
+    let said = conversation(&["--model", text(&folder), "--max-new-tokens", "6"], lines);
+    assert_eq!(said.len(), 3, "{said:?}");
+    assert_eq!((&said[0]["ids"], &said[2]["ids"]), (&greedy["ids"], &greedy["ids"]));
+    // The first answer read again as text, and <|user|> h o Ċ <|assistant|> with Ċ before it.
+    assert!(said[1]["prompt_tokens"].as_u64() > Some(5 + 6), "{}", said[1]);
     let words = anneal(&["chat", "--model", text(&folder), "--prompt", "hi hi", "--max-new-tokens", "6"]);
     assert!(String::from_utf8(words.stdout).unwrap().starts_with(greedy["text"].as_str().unwrap()));
 

@@ -1,6 +1,6 @@
 //! What a training child says (one JSON line each on its standard output), and what watchers of a run receive.
 
-use crate::{device::DeviceInfo, estimate::Estimate, evaluation::Prediction, run::RunState, time::Micros};
+use crate::{device::DeviceInfo, estimate::Estimate, evaluation::Prediction, run::RunState, time::Micros, turn::Turn};
 use serde::{Deserialize, Serialize};
 
 /// One thing that happened in training. The child prints them, the worker forwards them, storage keeps them.
@@ -36,7 +36,15 @@ pub enum TrainEvent {
     /// Loss on the val split.
     Validation { step: u64, loss: f64 },
     /// Text generated during training.
-    Sample { step: u64, prompt: String, expected: String, text: String },
+    Sample {
+        step: u64,
+        /// What was said before the prompt.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        history: Vec<Turn>,
+        prompt: String,
+        expected: String,
+        text: String,
+    },
     /// A checkpoint is on disk, verified.
     Checkpoint { step: u64, best: bool, bytes: u64 },
     /// Something to look at: NaN, spike, stall, disk low, a torn checkpoint skipped.
@@ -120,6 +128,8 @@ pub enum RunEventKind {
     },
     Sample {
         step: u64,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        history: Vec<Turn>,
         prompt: String,
         expected: String,
         text: String,

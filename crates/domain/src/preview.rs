@@ -1,5 +1,6 @@
 //! The protocol between a page and the preview's Web Worker: JSON messages, one enum a direction.
 
+use crate::Turn;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -40,13 +41,16 @@ pub enum ToPreview {
     Load {
         /// The files of a run's model by name, each with a URL that is content-addressed.
         files: BTreeMap<String, String>,
-        /// What the recipe puts before every prompt.
-        #[serde(default)]
-        system: Option<String>,
         backend: PreviewBackend,
     },
     Generate {
         id: u32,
+        /// An instruction before all of it.
+        #[serde(default)]
+        system: Option<String>,
+        /// What was said before, user and assistant in turn.
+        #[serde(default)]
+        turns: Vec<Turn>,
         prompt: String,
         max_new_tokens: u32,
         sampler: SamplerSettings,
@@ -73,6 +77,15 @@ pub enum FromPreview {
         parameters: u64,
         model_hash: String,
         cached: bool,
+    },
+    /// The prompt is read; tokens follow.
+    Begun {
+        id: u32,
+        /// Tokens before the answer, of the `context` that the model sees at most.
+        read: u32,
+        context: u32,
+        /// So many of the first turns were left out, since they did not fit.
+        left_out: u32,
     },
     Token {
         id: u32,

@@ -58,6 +58,22 @@ impl KvCache {
         (positions, mask)
     }
 
+    /// Forgets all but the first `used` places and has room for at least `capacity`.
+    pub(crate) fn rewind(&mut self, used: usize, capacity: usize) {
+        self.used = used.min(self.used);
+        if capacity <= self.capacity {
+            return;
+        }
+        for tensor in self.layers.iter_mut().flat_map(|(keys, values)| [keys, values]) {
+            let [rows, heads, _, hd] = tensor.dims();
+            let kept = tensor.clone().narrow(2, 0, self.used);
+            let wider = Tensor::zeros([rows, heads, capacity, hd], &tensor.device());
+            *tensor =
+                if self.used == 0 { wider } else { wider.slice_assign([0..rows, 0..heads, 0..self.used, 0..hd], kept) };
+        }
+        self.capacity = capacity;
+    }
+
     pub(crate) fn advance(&mut self, new: usize) {
         self.used += new;
     }

@@ -16,10 +16,20 @@ pub enum GenerateError {
 #[derive(Debug)]
 pub struct Generator<'a> {
     decoder: &'a Decoder,
-    cache: KvCache,
     sampler: Sampler,
-    /// What the model has not read yet: the prompt at first, then the last token.
-    unread: Vec<u32>,
+    /// The prompt and what was chosen. What the cache does not hold yet is still to be read.
+    ids: Vec<u32>,
+    cache: KvCache,
+    /// Places that may be read.
+    room: usize,
+}
+
+/// What a generation has read. Another one of the same decoder that begins alike does not read it again: in a conversation
+/// that goes on, only the new question.
+#[derive(Debug)]
+pub struct Memory {
+    ids: Vec<u32>,
+    cache: KvCache,
 }
 
 impl<'a> Generator<'a> {
@@ -36,26 +46,52 @@ impl<'a> Generator<'a> {
         sampler: Sampler,
         new: usize,
     ) -> Result<Self, GenerateError> {
+        Self::after(None, decoder, prompt, sampler, new)
+    }
+
+    /// As [`Generator::with_room`], from where `memory` and the prompt part.
+    pub fn after(
+        memory: Option<Memory>,
+        decoder: &'a Decoder,
+        prompt: &[u32],
+        sampler: Sampler,
+        new: usize,
+    ) -> Result<Self, GenerateError> {
         let context = decoder.config().context;
         if prompt.is_empty() || prompt.len() >= context {
             return Err(GenerateError::TooLong { prompt: prompt.len(), context });
         }
-        let capacity = context.min(prompt.len().saturating_add(new));
-        let cache = KvCache::new(decoder.config(), vec![0], capacity, &decoder.device());
-        Ok(Self { decoder, cache, sampler, unread: prompt.to_vec() })
+        let room = context.min(prompt.len().saturating_add(new));
+        let cache = match memory {
+            Some(Memory { ids, mut cache }) => {
+                // The last token is read in any case: the next one is chosen from what comes of it.
+                let known = prompt[..prompt.len() - 1].iter().zip(&ids).take_while(|(a, b)| a == b).count();
+                cache.rewind(known, room);
+                cache
+            }
+            None => KvCache::new(decoder.config(), vec![0], room, &decoder.device()),
+        };
+        Ok(Self { decoder, sampler, ids: prompt.to_vec(), cache, room })
     }
 
     /// The next token, or none when the context is full.
     pub async fn next(&mut self) -> Result<Option<Choice>, GenerateError> {
-        if self.cache.used() + self.unread.len() > self.cache.capacity() {
+        if self.ids.len() > self.room {
             return Ok(None);
         }
-        let logits = self.decoder.forward_cached(ids_tensor(&[&self.unread], &self.decoder.device()), &mut self.cache);
+        let unread = ids_tensor(&[&self.ids[self.cache.used()..]], &self.decoder.device());
+        let logits = self.decoder.forward_cached(unread, &mut self.cache);
         let data = logits.into_data_async().await.map_err(|e| GenerateError::Device(format!("{e:?}")))?;
         let logits = data.try_to_vec::<f32>().map_err(|e| GenerateError::Device(format!("{e:?}")))?;
         let choice = self.sampler.choose(&logits);
-        self.unread = vec![choice.token];
+        self.ids.push(choice.token);
         Ok(Some(choice))
+    }
+
+    /// What was read, for a generation that goes on from it.
+    pub fn into_memory(mut self) -> Memory {
+        self.ids.truncate(self.cache.used());
+        Memory { ids: self.ids, cache: self.cache }
     }
 }
 
@@ -111,4 +147,52 @@ pub fn greedy_batch(decoder: &Decoder, prompts: &[Vec<u32>], stops: &[u32], max_
         rows = next.into_iter().map(|token| vec![token]).collect();
     }
     done
+}
+
+#[cfg(all(test, not(target_family = "wasm")))]
+mod tests {
+    use super::*;
+    use crate::{Folder, devices};
+    use std::{future::Future, path::Path, pin::pin, task};
+
+    /// On the CPU nothing is waited for.
+    fn ready<T>(future: impl Future<Output = T>) -> T {
+        match pin!(future).poll(&mut task::Context::from_waker(task::Waker::noop())) {
+            task::Poll::Ready(value) => value,
+            task::Poll::Pending => panic!("the CPU waits for nothing"),
+        }
+    }
+
+    fn write(mut generator: Generator<'_>) -> (Vec<u32>, Memory) {
+        let mut made = Vec::new();
+        while let Some(choice) = ready(generator.next()).unwrap() {
+            made.push(choice.token);
+        }
+        (made, generator.into_memory())
+    }
+
+    #[test]
+    fn what_was_read_is_not_read_again() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/llama");
+        let decoder = Folder::open(&folder).unwrap().decoder(&devices::flex().0).unwrap();
+        let sampler = || Sampler::new(Default::default());
+        let (first, mut memory) = write(Generator::with_room(&decoder, &[5, 6, 7], sampler(), 5).unwrap());
+        assert_eq!((first.len(), memory.ids.len()), (6, 8), "the last token was not read");
+        let went_on = [&[5, 6, 7][..], &first[..4], &[9, 3]].concat();
+        for (prompt, known) in [
+            (went_on.clone(), 7),
+            // The same again, one that parts in its middle, its beginning, and another.
+            (went_on.clone(), 8),
+            ([&went_on[..4], &[2, 8, 8, 1]].concat(), 4),
+            (vec![5, 6], 1),
+            (vec![9, 9, 4], 0),
+        ] {
+            let generator = Generator::after(Some(memory), &decoder, &prompt, sampler(), 6).unwrap();
+            assert_eq!(generator.cache.used(), known, "{prompt:?}");
+            let (made, left) = write(generator);
+            let (anew, _) = write(Generator::with_room(&decoder, &prompt, sampler(), 6).unwrap());
+            assert_eq!(made, anew, "{prompt:?}");
+            memory = left;
+        }
+    }
 }

@@ -104,7 +104,8 @@ async fn webgpu() -> Result<(Device, String), String> {
 
 /// Tokens a second of greedy writing from the first token.
 async fn speed(decoder: &Decoder) -> f64 {
-    let Ok(mut generator) = Generator::new(decoder, &[1], Sampler::new(Default::default())) else { return 0.0 };
+    let sampler = Sampler::new(Default::default());
+    let Ok(mut generator) = Generator::with_room(decoder, &[1], sampler, MEASURED + 1) else { return 0.0 };
     if generator.next().await.is_err() {
         return 0.0;
     }

@@ -4,13 +4,17 @@ use crate::{
     engine::{self, Engine, Files, TEXTS},
     fetch, js,
 };
-use domain::preview::{FromPreview, PreviewBackend, PreviewToken, Rival, SamplerSettings, ToPreview};
-use model::{Generator, Sampler};
+use domain::{
+    Turn,
+    preview::{FromPreview, PreviewBackend, PreviewToken, Rival, SamplerSettings, ToPreview},
+};
+use model::{Generator, Sampler, generate::Memory};
 use std::{
     cell::RefCell,
     collections::{BTreeMap, HashSet},
     rc::Rc,
 };
+use text::dialogue;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{DedicatedWorkerGlobalScope, MessageEvent};
@@ -21,8 +25,8 @@ const BREATH: f64 = 25.0;
 
 thread_local! {
     static ENGINE: RefCell<Option<Rc<Engine>>> = const { RefCell::new(None) };
-    /// What goes before every prompt.
-    static SYSTEM: RefCell<Option<String>> = const { RefCell::new(None) };
+    /// What the last answer read, for the next in the same conversation.
+    static MEMORY: RefCell<Option<Memory>> = const { RefCell::new(None) };
     /// Generations asked to stop.
     static STOPPED: RefCell<HashSet<u32>> = RefCell::new(HashSet::new());
 }
@@ -52,13 +56,14 @@ fn say(message: &FromPreview) {
 
 async fn obey(message: ToPreview) {
     match message {
-        ToPreview::Load { files, system, backend } => {
-            if let Err(message) = load(files, system, backend).await {
+        ToPreview::Load { files, backend } => {
+            if let Err(message) = load(files, backend).await {
                 say(&FromPreview::Failed { id: None, message });
             }
         }
-        ToPreview::Generate { id, prompt, max_new_tokens, sampler } => {
-            if let Err(message) = generate(id, &prompt, max_new_tokens, sampler).await {
+        ToPreview::Generate { id, system, turns, prompt, max_new_tokens, sampler } => {
+            let question = Question { id, system, turns, prompt };
+            if let Err(message) = generate(question, max_new_tokens, sampler).await {
                 say(&FromPreview::Failed { id: Some(id), message });
             }
         }
@@ -68,7 +73,7 @@ async fn obey(message: ToPreview) {
     }
 }
 
-async fn load(files: BTreeMap<String, String>, system: Option<String>, backend: PreviewBackend) -> Result<(), String> {
+async fn load(files: BTreeMap<String, String>, backend: PreviewBackend) -> Result<(), String> {
     let tell =
         |stage: &'static str| move |done, total| say(&FromPreview::Progress { stage: stage.to_owned(), done, total });
     let mut texts = BTreeMap::new();
@@ -92,17 +97,31 @@ async fn load(files: BTreeMap<String, String>, system: Option<String>, backend: 
         model_hash,
         cached,
     });
+    MEMORY.take();
     ENGINE.replace(Some(Rc::new(engine)));
-    SYSTEM.replace(system);
     Ok(())
 }
 
-async fn generate(id: u32, prompt: &str, max_new_tokens: u32, settings: SamplerSettings) -> Result<(), String> {
+/// What is asked, after what was said before.
+struct Question {
+    id: u32,
+    system: Option<String>,
+    turns: Vec<Turn>,
+    prompt: String,
+}
+
+async fn generate(question: Question, max_new_tokens: u32, settings: SamplerSettings) -> Result<(), String> {
+    let Question { id, system, turns, prompt } = question;
     let engine = ENGINE.with_borrow(Clone::clone).ok_or("no model is loaded yet")?;
-    let system = SYSTEM.with_borrow(Clone::clone);
-    let ids = engine.language.encode_prompt(system.as_deref(), prompt).map_err(|e| e.to_string())?;
+    let (context, room) = (engine.decoder.config().context, max_new_tokens as usize);
+    let opening = dialogue::opening(&engine.language, system.as_deref(), &turns, &prompt, context, room);
+    let opening = opening.map_err(|e| e.to_string())?;
+    let (read, left_out) = (opening.ids.len() as u32, opening.left_out as u32);
+    say(&FromPreview::Begun { id, read, context: context as u32, left_out });
     let stops = engine.language.stops();
-    let mut generator = Generator::new(&engine.decoder, &ids, Sampler::new(settings)).map_err(|e| e.to_string())?;
+    let memory = MEMORY.take();
+    let generator = Generator::after(memory, &engine.decoder, &opening.ids, Sampler::new(settings), room);
+    let mut generator = generator.map_err(|e| e.to_string())?;
     let (mut made, mut shown) = (Vec::new(), String::new());
     let (begun, mut breath) = (js::now(), js::now());
     let mut finish = "length";
@@ -133,6 +152,7 @@ async fn generate(id: u32, prompt: &str, max_new_tokens: u32, settings: SamplerS
         let token = PreviewToken { token: choice.token, text, probability: choice.probability, rivals };
         say(&FromPreview::Token { id, token });
     }
+    MEMORY.replace(Some(generator.into_memory()));
     let tokens = made.len() as u32;
     let tokens_per_sec = f64::from(tokens) * 1e3 / (js::now() - begun).max(0.1);
     say(&FromPreview::Finished { id, finish: finish.to_owned(), tokens, tokens_per_sec, ids: made });

@@ -68,8 +68,8 @@ impl EventStore for SqliteStore {
     async fn samples(&self, run: RunId, limit: u32) -> Result<Vec<Sample>> {
         let mut samples = Vec::new();
         for (at, kind) in self.last_events(run, "sample", limit).await? {
-            if let RunEventKind::Sample { step, prompt, expected, text } = kind {
-                samples.push(Sample { step, prompt, expected, text, at });
+            if let RunEventKind::Sample { step, history, prompt, expected, text } = kind {
+                samples.push(Sample { step, history, prompt, expected, text, at });
             }
         }
         Ok(samples)

@@ -167,9 +167,10 @@ impl Live {
                 }
                 self.event(tx, at, &RunEventKind::Validation { step: *step, loss: *loss }).await?;
             }
-            TrainEvent::Sample { step, prompt, expected, text } => {
+            TrainEvent::Sample { step, history, prompt, expected, text } => {
+                let (step, history) = (*step, history.clone());
                 let (prompt, expected, text) = (prompt.clone(), expected.clone(), text.clone());
-                self.event(tx, at, &RunEventKind::Sample { step: *step, prompt, expected, text }).await?;
+                self.event(tx, at, &RunEventKind::Sample { step, history, prompt, expected, text }).await?;
             }
             TrainEvent::Checkpoint { step, best, bytes } => {
                 self.event(tx, at, &RunEventKind::Checkpoint { step: *step, best: *best, bytes: *bytes }).await?;

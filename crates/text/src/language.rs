@@ -4,11 +4,11 @@
 use crate::{
     chat::Message,
     conversation::{self, ConversationError},
-    layout::{self, Encoded},
+    layout::{self, Encoded, Part},
     pretrained::{Files, Pretrained, PretrainedError},
     tokenizer::{Tokenizer, TokenizerError},
 };
-use domain::NewTrace;
+use domain::{NewTrace, Turn};
 use std::str::FromStr;
 use tokenizers::Tokenizer as Inner;
 
@@ -69,11 +69,17 @@ impl Language {
         }
     }
 
-    /// The tokens generation starts from. `system`: an instruction before the prompt.
-    pub fn encode_prompt(&self, system: Option<&str>, prompt: &str) -> Result<Vec<u32>, PretrainedError> {
+    /// The tokens from which the answer to `prompt` is generated, after the turns of user and assistant before it. `system`: an
+    /// instruction before all of it.
+    pub fn encode_asked(
+        &self,
+        system: Option<&str>,
+        turns: &[Turn],
+        prompt: &str,
+    ) -> Result<Vec<u32>, PretrainedError> {
         match self {
-            Self::Own(tokenizer) => Ok(layout::encode_prompt(tokenizer, &layout::instructed(system, prompt))?),
-            Self::Base(base) => base.prompt(system, prompt),
+            Self::Own(tokenizer) => Ok(layout::encode_parts(tokenizer, &layout::asked(system, turns, prompt))?.ids),
+            Self::Base(base) => base.asked(system, turns, prompt),
         }
     }
 
@@ -147,32 +153,33 @@ impl BaseLanguage {
         Ok(encoding.get_ids().to_vec())
     }
 
-    fn prompt(&self, system: Option<&str>, prompt: &str) -> Result<Vec<u32>, PretrainedError> {
+    fn asked(&self, system: Option<&str>, turns: &[Turn], prompt: &str) -> Result<Vec<u32>, PretrainedError> {
         if self.pretrained.has_template() {
-            let user = [Message::new("user", prompt)];
-            return match system {
-                Some(system) => self.pretrained.chat(&conversation::with_system(&self.pretrained, system, &user)),
-                None => self.pretrained.chat(&user),
-            };
+            return self.pretrained.chat(&self.messages(system, turns, prompt));
         }
-        let mut ids: Vec<u32> = self.bos.into_iter().collect();
-        ids.extend(self.text(&layout::prompt_text(&layout::instructed(system, prompt)))?);
-        Ok(ids)
+        Ok(self.parts(&layout::asked(system, turns, prompt))?.ids)
     }
 
     /// What stands before an answer is encoded apart from it, so that its tokens are those that prime generation.
     fn opening(&self, system: Option<&str>, trace: &NewTrace) -> Result<Encoded, ConversationError> {
         if !self.pretrained.has_template() {
-            let parts = layout::opening(system, trace);
-            return Ok(Encoded::of_parts(self.bos, self.stops[0], &parts, |text| self.text(text))?);
+            return Ok(self.parts(&layout::opening(system, trace))?);
         }
         let (own, turns) = trace.earlier();
+        conversation::encode_opening(&self.pretrained, &self.messages(own.or(system), turns, &trace.prompt))
+    }
+
+    fn parts(&self, parts: &[Part]) -> Result<Encoded, TokenizerError> {
+        Encoded::of_parts(self.bos, self.stops[0], parts, |text| self.text(text))
+    }
+
+    fn messages(&self, system: Option<&str>, turns: &[Turn], prompt: &str) -> Vec<Message> {
         let mut messages: Vec<Message> = turns.iter().map(|t| Message::new(t.role.key(), &t.content)).collect();
-        messages.push(Message::new("user", &trace.prompt));
-        if let Some(system) = own.or(system) {
-            messages = conversation::with_system(&self.pretrained, system, &messages);
+        messages.push(Message::new("user", prompt));
+        match system {
+            Some(system) => conversation::with_system(&self.pretrained, system, &messages),
+            None => messages,
         }
-        conversation::encode_opening(&self.pretrained, &messages)
     }
 
     /// The special token by which the template ends an assistant's turn; none when there is no template or no such token.
@@ -193,7 +200,7 @@ impl BaseLanguage {
 mod tests {
     use super::*;
     use crate::tokenizer;
-    use domain::{Role, Step, Turn, recipe::TokenizerKind};
+    use domain::{Role, Step, recipe::TokenizerKind};
 
     const CHATML: &str = "{% for m in messages %}<bos>{{ m.role }}\n{{ m.content }}<eos>\n{% endfor %}{% if add_generation_prompt %}<bos>assistant\n{% endif %}";
 
@@ -220,12 +227,12 @@ mod tests {
         // The configs name another stop token: the template's own is trained, both end an answer.
         let language = Language::of_export(files, None, &[3]).unwrap();
         assert_eq!(language.stops(), [2, 3]);
-        let primed = language.encode_prompt(None, "1 + 2").unwrap();
+        let primed = language.encode_asked(None, &[], "1 + 2").unwrap();
         let row = language.encode_trace(None, &trace()).unwrap();
         assert_eq!(row.ids[..primed.len()], primed);
         assert_eq!(row.mask, [vec![false; primed.len()], vec![true; row.ids.len() - primed.len()]].concat());
         assert_eq!(language.decode(&primed).unwrap(), "user\n1 + 2\nassistant\n");
-        let told = language.encode_prompt(Some("What"), "1 + 2").unwrap();
+        let told = language.encode_asked(Some("What"), &[], "1 + 2").unwrap();
         assert_eq!(language.decode(&told).unwrap(), "system\nWhat\nuser\n1 + 2\nassistant\n");
         assert_eq!(language.encode_trace(Some("What"), &trace()).unwrap().ids[..told.len()], told);
         let trained = &row.ids[primed.len()..];
@@ -255,6 +262,7 @@ mod tests {
         assert_eq!(said(&row, false), given);
         let primed = language.encode_opening(None, &second()).unwrap();
         assert_eq!(row.ids[..primed.len()], primed);
+        assert_eq!(language.encode_asked(None, &second().history, "1 + 2").unwrap(), primed);
         // The trace's own instruction, else the recipe's; a message of its own in this template.
         let told = language.encode_trace(Some("What"), &second()).unwrap();
         let own = Turn { role: Role::System, content: "What".into() };
@@ -274,7 +282,10 @@ mod tests {
             for trace in [trace(), second()] {
                 assert_eq!(base.encode_trace(system, &trace).unwrap(), own.encode_trace(system, &trace).unwrap());
             }
-            assert_eq!(base.encode_prompt(system, "1").unwrap(), own.encode_prompt(system, "1").unwrap());
+            let turns = second().history;
+            let asked = base.encode_asked(system, &turns, "1 + 2").unwrap();
+            assert_eq!(asked, own.encode_asked(system, &turns, "1 + 2").unwrap());
+            assert_eq!(asked, own.encode_opening(system, &second()).unwrap());
         }
         assert_eq!(base.stops(), own.stops());
         let nameless = Language::base(files, None, &[]).unwrap_err().to_string();

@@ -7,7 +7,7 @@
 //! A system instruction opens the first question; a trace's own one goes before the recipe's.
 
 use crate::tokenizer::{Tokenizer, TokenizerError};
-use domain::{NewTrace, Role, Step};
+use domain::{NewTrace, Role, Step, Turn};
 use std::borrow::Cow;
 
 /// What stands before the final answer; the extractor looks for it.
@@ -53,7 +53,11 @@ pub enum Part {
 /// one of its own.
 pub fn opening(system: Option<&str>, trace: &NewTrace) -> Vec<Part> {
     let (own, turns) = trace.earlier();
-    let mut system = own.or(system);
+    asked(own.or(system), turns, &trace.prompt)
+}
+
+/// What stands before the next answer: the turns so far and the prompt.
+pub(crate) fn asked(mut system: Option<&str>, turns: &[Turn], prompt: &str) -> Vec<Part> {
     let mut given = |question: &str| Part::Given(prompt_text(&instructed(system.take(), question)));
     let mut parts = Vec::with_capacity(turns.len() + 1);
     for turn in turns {
@@ -62,7 +66,7 @@ pub fn opening(system: Option<&str>, trace: &NewTrace) -> Vec<Part> {
             Role::User | Role::System => given(&turn.content),
         });
     }
-    parts.push(given(&trace.prompt));
+    parts.push(given(prompt));
     parts
 }
 
@@ -135,21 +139,18 @@ pub fn encode_opening(
     system: Option<&str>,
     trace: &NewTrace,
 ) -> Result<Encoded, TokenizerError> {
-    let parts = opening(system, trace);
-    Encoded::of_parts(Some(tokenizer.bos()), tokenizer.eos(), &parts, |text| tokenizer.encode(text))
+    encode_parts(tokenizer, &opening(system, trace))
 }
 
-/// The tokens generation starts from for a prompt without earlier turns.
-pub fn encode_prompt(tokenizer: &Tokenizer, prompt: &str) -> Result<Vec<u32>, TokenizerError> {
-    let mut ids = vec![tokenizer.bos()];
-    ids.extend(tokenizer.encode(&prompt_text(prompt))?);
-    Ok(ids)
+/// What [`asked`] gives, in tokens.
+pub(crate) fn encode_parts(tokenizer: &Tokenizer, parts: &[Part]) -> Result<Encoded, TokenizerError> {
+    Encoded::of_parts(Some(tokenizer.bos()), tokenizer.eos(), parts, |text| tokenizer.encode(text))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::{Turn, recipe::TokenizerKind};
+    use domain::recipe::TokenizerKind;
 
     fn trace() -> NewTrace {
         NewTrace {
@@ -169,7 +170,7 @@ mod tests {
         assert_eq!(full_text(&trace), "1 + 2 =\n1+2=3\nAnswer: 3");
         let tokenizer = crate::tokenizer::train(TokenizerKind::Char, None, [full_text(&trace)]).unwrap();
         let encoded = encode_trace(&tokenizer, None, &trace).unwrap();
-        let primed = encode_prompt(&tokenizer, &trace.prompt).unwrap();
+        let primed = encode_opening(&tokenizer, None, &trace).unwrap().ids;
         assert_eq!(encoded.ids[..primed.len()], primed);
         assert_eq!(encoded.mask.iter().filter(|m| !**m).count(), primed.len());
         assert_eq!(encoded.ids.last(), Some(&tokenizer.eos()));

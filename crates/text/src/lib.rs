@@ -3,6 +3,7 @@
 
 pub mod chat;
 pub mod conversation;
+pub mod dialogue;
 pub mod extract;
 pub mod language;
 pub mod layout;

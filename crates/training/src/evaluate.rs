@@ -49,11 +49,15 @@ fn generate(run: &Run<'_>, decoder: &Decoder, traces: &[&NewTrace]) -> Result<Ve
 pub(crate) fn samples(run: &mut Run<'_>, decoder: &Decoder, step: u64) -> Result<(), TrainError> {
     let traces: Vec<&NewTrace> = run.val.iter().take(run.job.recipe.evaluation.samples).collect();
     let texts = generate(run, decoder, &traces)?;
-    let found: Vec<(String, String, String)> =
-        traces.iter().zip(texts).map(|(t, (_, _, text))| (t.prompt.clone(), t.final_answer.clone(), text)).collect();
-    for (prompt, expected, text) in found {
-        (run.sink)(TrainEvent::Sample { step, prompt, expected, text });
-    }
+    let sample = |(trace, (_, _, text)): (&&NewTrace, (usize, bool, String))| TrainEvent::Sample {
+        step,
+        history: trace.history.clone(),
+        prompt: trace.prompt.clone(),
+        expected: trace.final_answer.clone(),
+        text,
+    };
+    let found: Vec<TrainEvent> = traces.iter().zip(texts).map(sample).collect();
+    found.into_iter().for_each(|sample| (run.sink)(sample));
     Ok(())
 }
 

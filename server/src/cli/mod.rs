@@ -15,6 +15,7 @@ mod recipes;
 mod runs;
 mod sample;
 mod table;
+mod talk;
 mod traces;
 mod train;
 mod train_child;

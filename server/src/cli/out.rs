@@ -17,6 +17,15 @@ impl Out {
         if text.is_empty() { Ok(()) } else { self.print(&format!("{text}\n")) }
     }
 
+    /// Prints one of several answers: in JSON, a line each.
+    pub(super) fn line<T: Serialize>(self, value: &T, words: impl FnOnce(&T) -> String) -> Result<(), ApiError> {
+        if !self.json {
+            return self.show(value, words);
+        }
+        let line = serde_json::to_string(value).map_err(|e| unwritable(&e))?;
+        self.print(&format!("{line}\n"))
+    }
+
     /// Prints text as it is.
     pub(super) fn print(self, text: &str) -> Result<(), ApiError> {
         let mut out = io::stdout().lock();
@@ -49,7 +58,11 @@ impl Out {
 }
 
 fn json<T: Serialize>(value: &T) -> Result<String, ApiError> {
-    serde_json::to_string_pretty(value).map_err(|e| ApiError::internal(format!("the answer cannot be written: {e}")))
+    serde_json::to_string_pretty(value).map_err(|e| unwritable(&e))
+}
+
+fn unwritable(error: &serde_json::Error) -> ApiError {
+    ApiError::internal(format!("the answer cannot be written: {error}"))
 }
 
 /// An error about a file that the person named.

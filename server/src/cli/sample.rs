@@ -1,67 +1,37 @@
 //! `anneal sample`: a run's model answers on this machine's CPU, with the same code as the browser's playground. Its files
 //! are fetched once and kept by their hash.
 
-use super::out::{Out, file_error};
+use super::{
+    out::{Out, file_error},
+    talk::{self, Speaker},
+};
 use client::Client;
 use domain::{
     api::{ApiError, ErrorKind, GetRun},
     event::ExportedFile,
-    preview::SamplerSettings,
 };
 use futures::StreamExt;
-use model::{Generator, Sampler, config, devices, store};
-use serde::Serialize;
+use model::{config, devices, store};
 use sha2::{Digest, Sha256};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    time::Instant,
 };
 use text::{language::Language, pretrained::Texts};
 use tokio::io::AsyncWriteExt;
-use training::bench::ready;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
     /// The run whose model answers
     #[arg(long)]
     run: String,
-    #[arg(long)]
-    prompt: String,
-    /// 0: always the most probable token
-    #[arg(long, default_value_t = 0.0)]
-    temperature: f32,
-    /// Only among so many most probable tokens; 0: all
-    #[arg(long, default_value_t = 0)]
-    top_k: u32,
-    /// Only among the most probable tokens that together reach this share
-    #[arg(long, default_value_t = 1.0)]
-    top_p: f32,
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    #[arg(long, default_value_t = 256)]
-    max_new_tokens: u32,
-}
-
-#[derive(Serialize)]
-struct Sampled {
-    run: String,
-    prompt: String,
-    text: String,
-    /// The answer in the text, when it has one.
-    answer: Option<String>,
-    /// `stop` or `length`.
-    finish: &'static str,
-    tokens: usize,
-    ids: Vec<u32>,
-    tokens_per_sec: f64,
+    #[command(flatten)]
+    talk: talk::Options,
 }
 
 pub(super) async fn run(options: Options, client: &Client, out: Out) -> Result<(), ApiError> {
-    if !(options.temperature.is_finite() && options.temperature >= 0.0) {
-        return Err(ApiError::field("temperature", "must be 0 or more"));
-    }
-    let run = client.call(&GetRun { id: options.run.clone() }).await?;
+    options.talk.checked()?;
+    let run = client.call(&GetRun { id: options.run }).await?;
     let id = run.row.id.to_string();
     let mut paths = BTreeMap::new();
     for name in NEEDED {
@@ -77,24 +47,15 @@ pub(super) async fn run(options: Options, client: &Client, out: Out) -> Result<(
         }
     }
     let system = run.recipe.data.system;
-    let work = move || answer(&options, id, system.as_deref(), &paths, out);
+    let work = move || talk::talk(&speaker(system, &paths)?, &options.talk, out);
     let joined = tokio::task::spawn_blocking(work).await;
-    let sampled = joined.map_err(|e| ApiError::internal(format!("generation stopped: {e}")))??;
-    out.show(&sampled, |s| {
-        format!("\n{} tokens, {:.0} tokens/s on the CPU, {}\n", s.tokens, s.tokens_per_sec, s.finish)
-    })
+    joined.map_err(|e| ApiError::internal(format!("generation stopped: {e}")))?
 }
 
 /// Without them nothing answers.
 const NEEDED: [&str; 3] = ["config.json", "tokenizer.json", "model.safetensors"];
 
-fn answer(
-    options: &Options,
-    run: String,
-    system: Option<&str>,
-    paths: &BTreeMap<String, PathBuf>,
-    out: Out,
-) -> Result<Sampled, ApiError> {
+fn speaker(system: Option<String>, paths: &BTreeMap<String, PathBuf>) -> Result<Speaker, ApiError> {
     let bad = |path: &Path, e: &dyn std::fmt::Display| ApiError::internal(format!("{}: {e}", path.display()));
     let text = |name: &str| match paths.get(name) {
         Some(path) => std::fs::read_to_string(path).map(Some).map_err(|e| file_error(path, &e)),
@@ -106,44 +67,7 @@ fn answer(
     let weights = std::fs::read(&paths[NEEDED[2]]).map_err(|e| file_error(&paths[NEEDED[2]], &e))?;
     let (device, _) = devices::flex();
     let decoder = store::from_safetensors(&shape, &weights, &device).map_err(|e| bad(&paths[NEEDED[2]], &e))?;
-    let Options { temperature, top_k, top_p, seed, .. } = *options;
-    let sampler = Sampler::new(SamplerSettings { temperature, top_k, top_p, seed });
-    let failed = |e: &dyn std::fmt::Display| ApiError::field("prompt", e.to_string());
-    let prompt = language.encode_prompt(system, &options.prompt).map_err(|e| failed(&e))?;
-    let stops = language.stops();
-    let mut generator = Generator::new(&decoder, &prompt, sampler).map_err(|e| failed(&e))?;
-
-    let (mut ids, mut shown, mut finish) = (Vec::new(), String::new(), "length");
-    let clock = Instant::now();
-    while ids.len() < options.max_new_tokens as usize {
-        let next = ready(generator.next()).map_err(|e| ApiError::internal(e.to_string()))?;
-        let Some(choice) = next else { break };
-        if stops.contains(&choice.token) {
-            finish = "stop";
-            break;
-        }
-        ids.push(choice.token);
-        let text = language.decode(&ids).map_err(|e| ApiError::internal(e.to_string()))?;
-        // A character of several tokens is shown when it is whole.
-        if !out.json && !text.ends_with('\u{fffd}') {
-            out.print(text.strip_prefix(&shown).unwrap_or_default())?;
-            shown = text;
-        }
-    }
-    let seconds = clock.elapsed().as_secs_f64().max(1e-9);
-    let text = language.decode(&ids).map_err(|e| ApiError::internal(e.to_string()))?;
-    let answer = text::extract::answer(&text).map(|found| found.text);
-    let tokens = ids.len();
-    Ok(Sampled {
-        run,
-        prompt: options.prompt.clone(),
-        answer,
-        text,
-        finish,
-        tokens,
-        ids,
-        tokens_per_sec: tokens as f64 / seconds,
-    })
+    Ok(Speaker { decoder, language, system })
 }
 
 /// How the model is spoken to: as it was trained.

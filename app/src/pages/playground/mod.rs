@@ -90,7 +90,7 @@ fn Choose(runs: Vec<RunRow>) -> impl IntoView {
         </Form>
         <Load from=run let:run>
             {
-                let session = Session::new();
+                let session = Session::new(&run.recipe);
                 view! {
                     <div class="play">
                         <Talk session family=run.row.dataset.name.to_string()/>

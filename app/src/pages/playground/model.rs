@@ -21,8 +21,7 @@ fn load_message(run: &RunDetail, backend: PreviewBackend) -> Option<ToPreview> {
     let url = |file: &ExportedFile| format!("/api/runs/{}/files/{}?sha256={}", run.row.id, file.name, file.sha256);
     let files: BTreeMap<String, String> = run.files.iter().map(|file| (file.name.clone(), url(file))).collect();
     let complete = ["config.json", "tokenizer.json", "model.safetensors"].iter().all(|name| files.contains_key(*name));
-    let system = run.recipe.data.system.clone();
-    complete.then_some(ToPreview::Load { files, system, backend })
+    complete.then_some(ToPreview::Load { files, backend })
 }
 
 #[component]

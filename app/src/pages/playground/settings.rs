@@ -31,6 +31,17 @@ pub(super) fn Settings(
         <details class="card settings">
             <summary>"Settings"</summary>
             <div class="form">
+                <div class="field whole">
+                    <label for="field-system">"System instruction"</label>
+                    <textarea id="field-system" rows="2" placeholder="None" prop:value=session.system on:input=move |ev| session.system.set(event_target_value(&ev))></textarea>
+                    <small class="note">"Told to the model before the conversation"</small>
+                </div>
+                <div class="ticks whole">
+                    <label class="tick">
+                        <input type="checkbox" prop:checked=session.remembers on:change=move |ev| session.remembers.set(event_target_checked(&ev))/>
+                        "Remember what was said"
+                    </label>
+                </div>
                 <Field label="Temperature" name="temperature" kind="number" value="0" min="0" hint="0 is greedy" on_change=Callback::new(move |v| set(v, |s, n| s.temperature = n as f32))/>
                 <Field label="Top k" name="top_k" kind="number" value="0" min="0" hint="0 is no limit" on_change=Callback::new(move |v| set(v, |s, n| s.top_k = n as u32))/>
                 <Field label="Top p" name="top_p" kind="number" value="1" min="0" max="1" hint="1 is no limit" on_change=Callback::new(move |v| set(v, |s, n| s.top_p = n as f32))/>

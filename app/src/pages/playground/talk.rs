@@ -1,7 +1,7 @@
 //! The conversation: a prompt, tokens as they arrive, each with its probability and rivals.
 
-use super::session::{End, Phase, Session, Turn};
-use crate::components::Icon;
+use super::session::{Begun, End, Exchange, Phase, Session};
+use crate::components::{CopyButton, Icon, count, counted};
 use domain::{GenerateSpec, TaskFamily, preview::PreviewToken};
 use leptos::prelude::*;
 
@@ -38,6 +38,7 @@ pub(super) fn Talk(session: Session, family: String) -> impl IntoView {
             ask();
         }
     };
+    let no_more = move || session.exchanges.with(Vec::is_empty) || session.busy();
     let chips = examples(&family)
         .into_iter()
         .map(|text| {
@@ -48,18 +49,21 @@ pub(super) fn Talk(session: Session, family: String) -> impl IntoView {
     view! {
         <section class="talk stack">
             <ol class="turns">
-                <For each=move || session.turns.get() key=|turn| turn.id let:turn><li><TurnView turn/></li></For>
+                <For each=move || session.exchanges.get() key=|exchange| exchange.id let:exchange><li><ExchangeView exchange/></li></For>
             </ol>
             <form class="ask" on:submit=move |ev| { ev.prevent_default(); ask(); }>
                 <label class="visually-hidden" for="prompt">"Prompt"</label>
                 <textarea id="prompt" rows="2" placeholder="12 + 30 =" prop:value=prompt on:input=move |ev| prompt.set(event_target_value(&ev)) on:keydown=on_key></textarea>
                 <div class="row between">
                     <span class="dim">{move || if ready() { "Enter sends, Shift+Enter makes a new line" } else { "Load the model to ask it" }}</span>
+                    <div class="row">
+                    <button type="button" class="ghost" hidden=no_more on:click=move |_| session.begin_anew()><Icon name="rotate-ccw"/>"New conversation"</button>
                     {move || if session.busy() {
                         view! { <button type="button" class="button" on:click=move |_| session.stop()><Icon name="square"/>"Stop"</button> }.into_any()
                     } else {
                         view! { <button class="primary" disabled=move || !ready()><Icon name="arrow-right"/>"Ask"</button> }.into_any()
                     }}
+                    </div>
                 </div>
             </form>
             <div class="row examples"><span class="label">"Try"</span>{chips}</div>
@@ -68,10 +72,10 @@ pub(super) fn Talk(session: Session, family: String) -> impl IntoView {
 }
 
 #[component]
-fn TurnView(turn: Turn) -> impl IntoView {
+fn ExchangeView(exchange: Exchange) -> impl IntoView {
     let looked_at = RwSignal::new(None::<usize>);
     let end = move || {
-        turn.end.get().map(|end| match end {
+        exchange.end.get().map(|end| match end {
             End::Finished { finish, tokens, tokens_per_sec } => {
                 let why = if finish == "stop" {
                     ""
@@ -80,15 +84,19 @@ fn TurnView(turn: Turn) -> impl IntoView {
                 } else {
                     " · stopped"
                 };
-                view! { <p class="dim"><span class="num">{format!("{tokens} tokens · {tokens_per_sec:.0} tokens/s{why}")}</span>" · point at a token for its probability"</p> }
-                    .into_any()
+                let read = exchange.begun.get_untracked().map(read);
+                view! {
+                    <p class="row dim"><CopyButton text=Signal::derive(move || exchange.text()) label="Copy answer"/>
+                        <span><span class="num">{format!("{tokens} tokens · {tokens_per_sec:.0} tokens/s{why}")}</span>{read}" · point at a token for its probability"</span></p>
+                }
+                .into_any()
             }
             End::Failed(why) => view! { <p class="bad-text" role="alert">{why}</p> }.into_any(),
         })
     };
     // One stop for the Tab key, arrows inside: an answer has hundreds of tokens.
     let walk = move |ev: leptos::ev::KeyboardEvent| {
-        let last = turn.tokens.with_untracked(Vec::len).saturating_sub(1);
+        let last = exchange.tokens.with_untracked(Vec::len).saturating_sub(1);
         let here = looked_at.get_untracked();
         let next = match ev.key().as_str() {
             "ArrowRight" => here.map_or(0, |at| (at + 1).min(last)),
@@ -100,18 +108,15 @@ fn TurnView(turn: Turn) -> impl IntoView {
         ev.prevent_default();
         looked_at.set(Some(next));
     };
-    let seen = move || looked_at.get().and_then(|at| turn.tokens.with(|tokens| tokens.get(at).cloned()));
-    let whole = move || {
-        let text = || turn.tokens.with(|tokens| tokens.iter().map(|token| token.text.as_str()).collect::<String>());
-        turn.end.get().map(|_| text())
-    };
+    let seen = move || looked_at.get().and_then(|at| exchange.tokens.with(|tokens| tokens.get(at).cloned()));
+    let whole = move || exchange.end.get().map(|_| exchange.text());
     view! {
         <article class="turn">
-            <pre class="said">{turn.prompt.get_value()}</pre>
+            <pre class="said">{exchange.prompt.get_value()}</pre>
             <div class="answer-box">
                 <pre class="wrote" tabindex="0" role="group" aria-label="What the model wrote. Arrow keys read each token's probability and rivals."
-                    class:arriving=move || turn.end.get().is_none() on:mouseleave=move |_| looked_at.set(None) on:blur=move |_| looked_at.set(None) on:keydown=walk>
-                    <For each=move || turn.tokens.get().into_iter().enumerate() key=|(at, _)| *at let:entry>
+                    class:arriving=move || exchange.end.get().is_none() on:mouseleave=move |_| looked_at.set(None) on:blur=move |_| looked_at.set(None) on:keydown=walk>
+                    <For each=move || exchange.tokens.get().into_iter().enumerate() key=|(at, _)| *at let:entry>
                         {
                             let (at, token) = entry;
                             view! { <span class="token" class:looked=move || looked_at.get() == Some(at) style=("--sure", format!("{:.2}", token.probability)) on:mouseenter=move |_| looked_at.set(Some(at))>{token.text}</span> }
@@ -126,6 +131,15 @@ fn TurnView(turn: Turn) -> impl IntoView {
             {end}
         </article>
     }
+}
+
+/// How much of its context the model had before it wrote.
+fn read(Begun { read, context, left_out }: Begun) -> String {
+    let fit = match left_out {
+        0 => String::new(),
+        n => format!(", {} did not fit", counted(u64::from(n), "earlier turn", "earlier turns")),
+    };
+    format!(" · after {} of {} tokens{fit}", count(read.into()), count(context.into()))
 }
 
 #[component]

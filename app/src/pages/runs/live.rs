@@ -185,12 +185,13 @@ impl Live {
                 self.detail.update(|d| d.row.val_loss = Some(loss));
                 self.add(step, &[(series::VAL_LOSS, loss)]);
             }
-            RunEventKind::Sample { step, prompt, expected, text } => self.samples.update(|samples| {
+            RunEventKind::Sample { step, history, prompt, expected, text } => self.samples.update(|samples| {
+                let sample = Sample { step, history, prompt, expected, text, at: event.at };
                 // What was read while the page was made may be told once more.
-                if samples.iter().any(|s| s.at == event.at && s.step == step && s.prompt == prompt) {
+                if samples.contains(&sample) {
                     return;
                 }
-                samples.insert(0, Sample { step, prompt, expected, text, at: event.at });
+                samples.insert(0, sample);
                 samples.truncate(20);
             }),
             RunEventKind::Log { stream, chunk, continued } => self.log.update(|log| {

@@ -1,8 +1,11 @@
 //! The quieter parts of a run's page: samples, recipe, attempts with checkpoints and alarms, files.
 
 use super::live::Live;
-use crate::components::{CopyButton, Icon, Time, bytes, count, counted};
-use domain::api::{RunDetail, Sample};
+use crate::components::{CopyButton, Icon, Time, bytes, count, counted, speaker};
+use domain::{
+    Turn,
+    api::{RunDetail, Sample},
+};
 use leptos::prelude::*;
 use text::score::judge;
 
@@ -38,11 +41,24 @@ fn SampleCard(s: Sample) -> impl IntoView {
     let right = judge(&s.expected, &s.text, |_| false).strict;
     view! {
         <li class="sample">
+            {earlier(s.history)}
             <p class="row between"><code class="sample-prompt">{s.prompt}</code><span class="dim num">"step "{count(s.step)}</span></p>
             <pre>{s.text}</pre>
             <p class="row dim"><span>"Expected "<code>{s.expected}</code></span>{right.then(|| view! { <span class="badge good"><Icon name="check"/>"Right"</span> })}</p>
         </li>
     }
+}
+
+/// What was said before a sample's prompt, folded away: the answer is what one looks for.
+fn earlier(history: Vec<Turn>) -> Option<impl IntoView> {
+    (!history.is_empty()).then(|| {
+        let words = counted(history.len() as u64, "earlier turn", "earlier turns");
+        let turns = history
+            .into_iter()
+            .map(|turn| view! { <li><span class="label">{speaker(turn.role)}</span><pre>{turn.content}</pre></li> })
+            .collect_view();
+        view! { <details class="said-before"><summary class="dim">{words}</summary><ol class="stack tight">{turns}</ol></details> }
+    })
 }
 
 #[component]

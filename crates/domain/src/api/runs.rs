@@ -12,6 +12,7 @@ use crate::{
     recipe::Recipe,
     run::RunState,
     time::Micros,
+    turn::Turn,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -233,6 +234,9 @@ pub struct RunSamples {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sample {
     pub step: u64,
+    /// What was said before the prompt.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<Turn>,
     pub prompt: String,
     pub expected: String,
     pub text: String,

@@ -2,7 +2,7 @@
 
 use super::{at, claim, failed, queue, report, started, step, times};
 use domain::{
-    RunId, TrainEvent,
+    Role, RunId, TrainEvent, Turn,
     event::{LogStream, RunEvent, RunEventKind, series},
 };
 use storage::{Ended, Store};
@@ -12,7 +12,9 @@ fn validation(step: u64, loss: f64) -> TrainEvent {
 }
 
 fn sample(step: u64) -> TrainEvent {
-    TrainEvent::Sample { step, prompt: "1 + 1 =".into(), expected: "2".into(), text: format!("at {step}") }
+    let turn = |role, content: &str| Turn { role, content: content.into() };
+    let history = vec![turn(Role::User, "Hi"), turn(Role::Assistant, "Hello")];
+    TrainEvent::Sample { step, history, prompt: "1 + 1 =".into(), expected: "2".into(), text: format!("at {step}") }
 }
 
 fn checkpoint(step: u64) -> TrainEvent {
