@@ -59,18 +59,11 @@ pub fn chosen_files(event: &Event) -> Vec<Chosen> {
     all(input.and_then(|input| input.files()))
 }
 
-/// The file dropped by a drag.
-pub fn dropped_file(event: &DragEvent) -> Option<Chosen> {
-    event.data_transfer()?.files()?.get(0).map(Chosen)
-}
-
-/// The file chosen in an `<input type="file">`, which is empty again afterwards: the same file may be mended and chosen
-/// once more.
-pub fn chosen_file(event: &Event) -> Option<Chosen> {
-    let input: HtmlInputElement = event.target()?.dyn_into().ok()?;
-    let file = input.files()?.get(0).map(Chosen);
-    input.set_value("");
-    file
+/// Empties an `<input type="file">`.
+pub fn empty_files(event: &Event) {
+    if let Some(input) = event.target().and_then(|target| target.dyn_into::<HtmlInputElement>().ok()) {
+        input.set_value("");
+    }
 }
 
 /// An upload on its way.

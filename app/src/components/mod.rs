@@ -3,6 +3,7 @@
 mod badge;
 mod buttons;
 mod chart;
+mod drop;
 mod feedback;
 mod field;
 mod format;
@@ -20,6 +21,7 @@ mod trace;
 pub use badge::{StateBadge, state_word};
 pub use buttons::{CopyButton, ThemeButton};
 pub use chart::{Chart, Curve, CurvePoint};
+pub use drop::DropZone;
 pub use feedback::{Empty, Load, Problem, UploadBar};
 pub use field::{Field, Select};
 pub use format::*;

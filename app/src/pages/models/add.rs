@@ -4,7 +4,7 @@
 use crate::{
     api::{Failure, models_list},
     browser::{self, Chosen, Sending, Upload},
-    components::{Icon, Page, Problem, UploadBar, bytes, count},
+    components::{DropZone, Icon, Page, Problem, UploadBar, bytes, count},
 };
 use domain::api::{ApiError, BaseModel, ErrorKind, ListModels};
 use leptos::{prelude::*, task::spawn_local};
@@ -64,7 +64,17 @@ pub fn AddModelPage() -> impl IntoView {
                     <input id="name" name="name" value=form.name.get_untracked() prop:value=form.name on:input=move |ev| form.name.set(event_target_value(&ev)) autocomplete="off" spellcheck="false" aria-describedby="name-note" aria-invalid=move || wrong.get().is_some().then_some("true")/>
                     <small id="name-note" class="note">{move || wrong.get().unwrap_or_else(|| "What recipes will call it. Empty: as its file or folder is called.".to_owned())}</small>
                 </div>
-                <Drop form/>
+                <DropZone
+                    title="Drop a model\u{2019}s files here, or choose them"
+                    hint="All files of a folder in Hugging Face\u{2019}s layout, or one GGUF file."
+                    accept=".safetensors,.gguf,.json,.jinja"
+                    multiple=true
+                    on_files=move |files| form.choose(files)
+                />
+                <label class="row needs-js">
+                    <span class="dim">"Or a whole folder"</span>
+                    <input type="file" class="plain-file" aria-label="A model\u{2019}s folder" prop:webkitdirectory=true on:change=move |ev| form.choose(browser::chosen_files(&ev))/>
+                </label>
                 <Listed form/>
                 <div aria-live="polite" class="stack">
                     {move || form.failure.get().filter(|failure| failure.about("name").is_none()).map(|failure| view! { <Problem failure/> })}
@@ -89,36 +99,6 @@ pub fn AddModelPage() -> impl IntoView {
                 </dl>
             </section>
         </Page>
-    }
-}
-
-/// Where files are dropped or chosen.
-#[component]
-fn Drop(form: Form) -> impl IntoView {
-    let over = RwSignal::new(false);
-    let on_drop = move |ev: leptos::ev::DragEvent| {
-        ev.prevent_default();
-        over.set(false);
-        form.choose(browser::dropped_files(&ev));
-    };
-    let on_choose = move |ev: leptos::ev::Event| form.choose(browser::chosen_files(&ev));
-    view! {
-        <label
-            class="drop"
-            class:over=move || over.get()
-            on:dragover=move |ev| { ev.prevent_default(); over.set(true); }
-            on:dragleave=move |_| over.set(false)
-            on:drop=on_drop
-        >
-            <span class="empty-icon"><Icon name="upload"/></span>
-            <b>"Drop a model\u{2019}s files here, or choose them"</b>
-            <span class="dim">"All files of a folder in Hugging Face\u{2019}s layout, or one GGUF file."</span>
-            <input type="file" name="file" multiple accept=".safetensors,.gguf,.json,.jinja" on:change=on_choose/>
-        </label>
-        <label class="row needs-js">
-            <span class="dim">"Or a whole folder"</span>
-            <input type="file" class="plain-file" aria-label="A model\u{2019}s folder" prop:webkitdirectory=true on:change=on_choose/>
-        </label>
     }
 }
 

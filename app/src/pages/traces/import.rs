@@ -3,7 +3,7 @@
 use crate::api::Failure;
 use crate::{
     browser::{self, Chosen, Upload},
-    components::{Icon, Page, Problem, UploadBar, count, counted},
+    components::{DropZone, Icon, Page, Problem, UploadBar, count, counted},
 };
 use domain::api::{ApiError, ImportReport};
 use leptos::prelude::*;
@@ -24,7 +24,6 @@ enum Stand {
 #[component]
 pub fn ImportPage() -> impl IntoView {
     let stand = RwSignal::new(Stand::Waiting);
-    let over = RwSignal::new(false);
     let send = move |file: Chosen| {
         let name = file.name();
         stand.set(Stand::Sending { name: name.clone(), sent: 0.0, all: file.bytes() as f64 });
@@ -39,33 +38,20 @@ pub fn ImportPage() -> impl IntoView {
             }
         });
     };
-    let on_drop = move |ev: leptos::ev::DragEvent| {
-        ev.prevent_default();
-        over.set(false);
-        if let Some(file) = browser::dropped_file(&ev) {
-            send(file);
-        }
-    };
-    let on_choose = move |ev: leptos::ev::Event| {
-        if let Some(file) = browser::chosen_file(&ev) {
+    let on_files = move |files: Vec<Chosen>| {
+        if let Some(file) = files.into_iter().next() {
             send(file);
         }
     };
     view! {
         <Page title="Import" trail=vec![("/traces", "Traces")]>
             <form method="post" action=URL enctype="multipart/form-data" class="stack reading">
-                <label
-                    class="drop"
-                    class:over=move || over.get()
-                    on:dragover=move |ev| { ev.prevent_default(); over.set(true); }
-                    on:dragleave=move |_| over.set(false)
-                    on:drop=on_drop
-                >
-                    <span class="empty-icon"><Icon name="upload"/></span>
-                    <b>"Drop a JSONL file here, or choose one"</b>
-                    <span class="dim">"One trace, or one conversation (messages), a line. Good lines are kept; bad ones are listed with number and reason."</span>
-                    <input type="file" name="file" accept=".jsonl,.ndjson,.json,application/jsonl" required on:change=on_choose/>
-                </label>
+                <DropZone
+                    title="Drop a JSONL file here, or choose one"
+                    hint="One trace, or one conversation (messages), a line. Good lines are kept; bad ones are listed with number and reason."
+                    accept=".jsonl,.ndjson,.json,application/jsonl"
+                    on_files
+                />
                 <div class="form-foot no-js"><button class="primary">"Import"</button></div>
             </form>
             <div class="reading stack" aria-live="polite">{move || view! { <Progress stand=stand.get()/> }}</div>
