@@ -1,7 +1,7 @@
 //! `anneal serve`: the data directory, the router, the embedded worker, and a good end for all three.
 
 use crate::{AppState, router};
-use domain::api::ApiError;
+use domain::api::{ApiError, CollectGarbage};
 use model::devices::{self, Adapter};
 use service::{Service, ServiceConfig};
 use std::{
@@ -36,6 +36,9 @@ pub(crate) struct Options {
 
 /// Requests in flight have this long to end after the signal.
 const DRAIN: Duration = Duration::from_secs(5);
+/// Minutes that files which nothing names are kept: a day.
+const REST: u64 = 24 * 60;
+const HOUR: Duration = Duration::from_secs(3_600);
 
 pub(crate) async fn run(options: Options) -> Result<(), ApiError> {
     log();
@@ -48,6 +51,7 @@ pub(crate) async fn run(options: Options) -> Result<(), ApiError> {
     let mut signals = signals.map_err(|e| ApiError::internal(format!("signals cannot be waited for: {e}")))?;
 
     let stopping = CancellationToken::new();
+    tokio::spawn(collect(service.clone(), stopping.clone()));
     let worker = gpus.map(|gpus| start_worker(&service, &stopping, gpus)).transpose()?;
     // The one line on standard output: programs that start a server on port 0 read it.
     println!("Anneal serves http://{address} on {}", service.data_dir().display());
@@ -80,6 +84,17 @@ pub(crate) async fn run(options: Options) -> Result<(), ApiError> {
         worker.await.map_err(|e| ApiError::internal(format!("the worker stopped: {e}")))?;
     }
     Ok(())
+}
+
+/// Frees disk space at the start and by the hour.
+async fn collect(service: Service, stopping: CancellationToken) {
+    loop {
+        // Its failure is in the log, and the next hour tries again.
+        let _ = service.system_gc(CollectGarbage { minutes: REST }).await;
+        if stopping.run_until_cancelled(tokio::time::sleep(HOUR)).await.is_none() {
+            return;
+        }
+    }
 }
 
 /// The adapters, or why there are none.

@@ -100,6 +100,7 @@ fn bad_input_is_said_plainly() {
         (&["runs", "show", id][..], id),
         (&["evals", "show", id], id),
         (&["sample", "--run", id, "--prompt", "1 + 1 ="], id),
+        (&["gc", "--minutes", "9"], "must be 10 or more"),
         (&["traces", "show", "nonsense"], "nonsense"),
         (&["datasets", "show", "b@1"], "b@1"),
         (&["datasets", "build", "a@1", "--limit", "20"], "a@1"),
@@ -150,6 +151,8 @@ fn a_run_from_start_to_answer() {
     assert_eq!(evaluation["predictions"].as_array().unwrap().len(), 5);
     assert_eq!((evaluation["strict"]["n"].as_u64(), evaluation["flexible"]["n"].as_u64()), (Some(5), Some(5)));
     assert_eq!(server.json(&["leaderboard"])[0]["run"], id);
+    let garbage = server.json(&["gc", "--minutes", "10"]);
+    assert_eq!((&garbage["objects"], &garbage["waiting_objects"]), (&Value::from(0), &Value::from(0)));
     let cache = folder.path().join("cache");
     let sample =
         ["sample", "--run", id, "--prompt", "1 + 1 =", "--max-new-tokens", "4", "--json", "--server", &server.url];

@@ -8,6 +8,7 @@ mod datasets;
 pub mod dialect;
 mod errors;
 mod evaluations;
+mod gc;
 mod home;
 pub mod import;
 mod machine;

@@ -52,6 +52,10 @@ impl Service {
             return Err(ApiError::conflict(message));
         }
         self.store().delete_base_model(&model.name).await.map_err(internal)?;
+        // Its files stay for a while, so that the deletion can be undone.
+        for file in &model.files {
+            self.store().objects().touch(&file.sha256).map_err(internal)?;
+        }
         Ok(model)
     }
 
@@ -96,7 +100,7 @@ impl Service {
         let mut bytes = 0;
         for file in &mut files {
             known(&file.name)?;
-            if !self.store().objects().exists(&file.sha256) {
+            if !self.store().objects().touch(&file.sha256).map_err(internal)? {
                 return Err(ApiError::field(&file.name, "is not on the server: upload it first"));
             }
             let length = std::fs::metadata(self.store().objects().path(&file.sha256)).map(|about| about.len());

@@ -19,6 +19,7 @@ mod runs;
 mod seed;
 mod series;
 mod store;
+mod sweep;
 mod traces;
 mod workers;
 
@@ -34,6 +35,7 @@ pub use store::{
     AttemptStore, BaseModelStore, DatasetStore, EvaluationStore, EventStore, RunStore, SeriesStore, Store, TraceStore,
     WorkerStore,
 };
+pub use sweep::Swept;
 
 /// A storage result.
 pub type Result<T, E = StorageError> = std::result::Result<T, E>;

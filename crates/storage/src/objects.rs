@@ -7,13 +7,18 @@ use std::{
     fs::File,
     io::{self, BufWriter, Read, Write},
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 /// The object folder. Its methods block: call them on a blocking thread.
 #[derive(Debug, Clone)]
 pub struct Objects {
     directory: PathBuf,
+    /// Held by whoever takes an object up, and by whoever removes one.
+    gate: Arc<Mutex<()>>,
 }
 
 /// Two writers of one process never share a temporary file.
@@ -28,7 +33,15 @@ impl Objects {
                 let _ = std::fs::remove_file(entry.path());
             }
         }
-        Ok(Self { directory })
+        Ok(Self { directory, gate: Arc::default() })
+    }
+
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    pub(crate) fn gate(&self) -> MutexGuard<'_, ()> {
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where an object lies, whether it exists or not.
@@ -47,12 +60,12 @@ impl Objects {
         let path = self.directory.join(name);
         let file = File::create(&path).map_err(StorageError::io(&path))?;
         let file = BufWriter::with_capacity(1 << 16, file);
-        Ok(ObjectWriter { directory: self.directory.clone(), path, file: Some(file), hash: Sha256::new(), bytes: 0 })
+        Ok(ObjectWriter { objects: self.clone(), path, file: Some(file), hash: Sha256::new(), bytes: 0 })
     }
 
     /// Copies a file into the objects and checks that its content is what its maker said.
     pub fn store_file(&self, from: &Path, sha256: &str) -> Result<u64> {
-        if self.exists(sha256) {
+        if self.touch(sha256)? {
             return std::fs::metadata(self.path(sha256)).map(|m| m.len()).map_err(StorageError::io(from));
         }
         let mut file = File::open(from).map_err(StorageError::io(from))?;
@@ -84,7 +97,7 @@ impl Objects {
     }
 }
 
-fn is_sha256(text: &str) -> bool {
+pub(crate) fn is_sha256(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
@@ -98,7 +111,7 @@ fn hex(bytes: &[u8]) -> String {
 
 /// An object being written; nothing remains of it unless it is finished.
 pub struct ObjectWriter {
-    directory: PathBuf,
+    objects: Objects,
     path: PathBuf,
     file: Option<BufWriter<File>>,
     hash: Sha256,
@@ -113,14 +126,17 @@ impl ObjectWriter {
     /// Makes it an object; gives its SHA-256 and length. Content that is already there is kept once.
     pub fn finish(mut self) -> Result<(String, u64)> {
         let sha256 = self.hash_so_far();
-        let target = self.directory.join(&sha256);
+        let target = self.objects.path(&sha256);
         let Some(file) = self.file.take() else { return Err(StorageError::NotFound) };
         let file =
             file.into_inner().map_err(|e| StorageError::Io { path: self.path.clone(), source: e.into_error() })?;
         file.sync_all().map_err(StorageError::io(&self.path))?;
+        let gate = self.objects.gate();
         std::fs::rename(&self.path, &target).map_err(StorageError::io(&target))?;
+        drop(gate);
         // The rename itself must survive a power cut, too.
-        File::open(&self.directory).and_then(|d| d.sync_all()).map_err(StorageError::io(&self.directory))?;
+        let directory = self.objects.directory();
+        File::open(directory).and_then(|d| d.sync_all()).map_err(StorageError::io(directory))?;
         Ok((sha256, self.bytes))
     }
 }

@@ -1,12 +1,13 @@
 //! Opening a data directory: lock, schema check, migrations, connections.
 
-use crate::{Objects, Result, StorageError, Store, lock::DirectoryLock};
+use crate::{Objects, Result, StorageError, Store, lock::DirectoryLock, sweep};
 use async_trait::async_trait;
 use sqlx::{
     Sqlite, SqlitePool, Transaction,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use std::{
+    collections::HashSet,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -80,6 +81,10 @@ impl Store for SqliteStore {
 
     fn objects(&self) -> &Objects {
         &self.objects
+    }
+
+    async fn named_objects(&self) -> Result<HashSet<String>> {
+        sweep::named(self).await
     }
 
     /// Folds the write-ahead log into the database file, too.

@@ -13,7 +13,10 @@ use domain::{
     event::{ExportedFile, LogLine, LogStream, RunEvent},
     trace::TraceSummary,
 };
-use std::path::{Path, PathBuf};
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+};
 
 /// Everything that is kept. The data directory is local whatever the database is: objects and the runs' work lie there.
 #[async_trait]
@@ -34,6 +37,9 @@ pub trait Store:
     fn directory(&self) -> &Path;
 
     fn objects(&self) -> &Objects;
+
+    /// The SHA-256 of every object that a dataset, a run or a base model names.
+    async fn named_objects(&self) -> Result<HashSet<String>>;
 
     /// The run's own folder; made when the run is claimed.
     fn work_dir(&self, run: RunId) -> PathBuf {
@@ -87,7 +93,7 @@ pub trait BaseModelStore {
     async fn base_model(&self, name: &Name) -> Result<BaseModel>;
     /// Newest first.
     async fn list_base_models(&self) -> Result<Vec<BaseModel>>;
-    /// Forgets it; its objects stay.
+    /// Forgets it; its objects stay until a sweep.
     async fn delete_base_model(&self, name: &Name) -> Result<()>;
 }
 

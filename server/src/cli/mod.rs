@@ -6,6 +6,7 @@ mod datasets;
 mod doctor;
 mod evals;
 mod follow;
+mod gc;
 mod leaderboard;
 mod model;
 mod models;
@@ -73,6 +74,8 @@ enum Command {
     /// Look at a model in a folder, compute with it
     #[command(subcommand)]
     Model(model::Command),
+    /// Give back the disk space of what was deleted or uploaded in vain; the server does so by itself after a day
+    Gc(gc::Options),
     /// What this machine can train on
     Doctor(doctor::Options),
     /// Measure this machine
@@ -131,6 +134,7 @@ fn run(cli: Cli, out: Out) -> Result<ExitCode, ApiError> {
             Command::Runs(command) => runs::run(command, &client()?, out).await,
             Command::Evals(command) => evals::run(command, &client()?, out).await.map(done),
             Command::Models(command) => models::run(command, &client()?, out).await.map(done),
+            Command::Gc(options) => gc::run(&options, &client()?, out).await.map(done),
             Command::Leaderboard(options) => leaderboard::run(options, &client()?, out).await.map(done),
             Command::Sample(options) => sample::run(options, &client()?, out).await.map(done),
             Command::Bench(command) => bench::seed(command, out).await.map(done),

@@ -79,4 +79,5 @@ endpoints! {
     Leaderboard, Get, "leaderboard/list" => Vec<LeaderboardRow>;
     GetHome, Get, "home/get" => Home;
     GetSystem, Get, "system/get" => System;
+    CollectGarbage, Post, "system/gc" => Garbage;
 }

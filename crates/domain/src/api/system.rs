@@ -45,6 +45,30 @@ pub struct System {
     pub workers: Vec<Worker>,
 }
 
+/// Gives the disk space of files back that no dataset, run or base model names any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CollectGarbage {
+    /// Only files that nothing has touched for so long; at least 10.
+    pub minutes: u64,
+}
+
+impl Default for CollectGarbage {
+    fn default() -> Self {
+        Self { minutes: 60 }
+    }
+}
+
+/// What was freed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Garbage {
+    pub objects: u64,
+    pub bytes: u64,
+    /// Files that nothing names either, but that were touched since.
+    pub waiting_objects: u64,
+    pub waiting_bytes: u64,
+}
+
 /// A process that leases runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Worker {

@@ -2,6 +2,7 @@
 
 mod control;
 mod datasets;
+mod gc;
 mod models;
 mod recipes;
 mod support;

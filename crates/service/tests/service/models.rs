@@ -26,7 +26,7 @@ evaluation: { max_new_tokens: 16 }
 data: { long_traces: drop }
 ";
 
-fn config(architecture: Architecture) -> ModelConfig {
+pub fn config(architecture: Architecture) -> ModelConfig {
     ModelConfig {
         architecture,
         vocab: 10,
