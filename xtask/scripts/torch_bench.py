@@ -1,8 +1,9 @@
 """The shapes of `./x bench` and `anneal bench` in PyTorch, for comparison: f32 on the CPU, or any precision on a GPU.
 
 Without arguments: the two shapes of `./x bench`, eager, as a JSON list of {batch, seq, parameters, tokens_per_sec}; this is
-what `./x bench` runs when ANNEAL_TORCH_PYTHON names a Python with torch. With `--model gpt2` or `llama-30m` one shape, as
-one JSON object; `--device cuda --dtype bf16 --compile` is what figures on GPUs are held against.
+what `./x bench` runs when ANNEAL_TORCH_PYTHON names a Python with torch. With `--model gpt2`, `llama-30m` or `smollm2` one
+shape, as one JSON object; `--device cuda --dtype bf16 --compile` is what figures on GPUs are held against, `--lora 16` what
+`anneal bench train --lora 16` is: frozen weights, adapters with dropout beside every matrix (one for query, key and value).
 """
 
 import argparse
@@ -15,21 +16,37 @@ from torch import nn
 from torch.nn import functional as F
 
 
+class Adapted(nn.Module):
+    """A frozen linear layer and its adapter, computed as `peft` does."""
+
+    def __init__(self, base, rank):
+        super().__init__()
+        self.base = base
+        self.a = nn.Linear(base.in_features, rank, bias=False)
+        self.b = nn.Linear(rank, base.out_features, bias=False)
+        nn.init.zeros_(self.b.weight)
+        self.dropout = nn.Dropout(0.05)
+
+    def forward(self, x):
+        return self.base(x) + 2.0 * self.b(self.a(self.dropout(x)))
+
+
 class Block(nn.Module):
     """Pre-norm; Llama's parts, or with `gpt2` LayerNorm, biases and an ungated GELU."""
 
-    def __init__(self, d, heads, hidden, gpt2):
+    def __init__(self, d, heads, hidden, gpt2, kv_heads):
         super().__init__()
-        self.heads, self.gpt2 = heads, gpt2
+        self.heads, self.gpt2, self.kv_heads = heads, gpt2, kv_heads
         norm = nn.LayerNorm if gpt2 else nn.RMSNorm
         self.norm1, self.norm2 = norm(d), norm(d)
-        self.qkv, self.out = nn.Linear(d, 3 * d, bias=gpt2), nn.Linear(d, d, bias=gpt2)
+        self.qkv, self.out = nn.Linear(d, d + 2 * d // heads * kv_heads, bias=gpt2), nn.Linear(d, d, bias=gpt2)
         self.gate = None if gpt2 else nn.Linear(d, hidden, bias=False)
         self.up, self.down = nn.Linear(d, hidden, bias=gpt2), nn.Linear(hidden, d, bias=gpt2)
 
     def forward(self, x, cos, sin):
         b, t, d = x.shape
-        q, k, v = self.qkv(self.norm1(x)).view(b, t, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
+        split = [self.heads, self.kv_heads, self.kv_heads]
+        q, k, v = self.qkv(self.norm1(x)).view(b, t, -1, d // self.heads).transpose(1, 2).split(split, 1)
 
         def rotate(y):
             if self.gpt2:
@@ -37,7 +54,8 @@ class Block(nn.Module):
             first, second = y.chunk(2, -1)
             return torch.cat((first * cos - second * sin, first * sin + second * cos), -1).to(y.dtype)
 
-        mixed = F.scaled_dot_product_attention(rotate(q), rotate(k), v, is_causal=True)
+        shared = self.kv_heads != self.heads
+        mixed = F.scaled_dot_product_attention(rotate(q), rotate(k), v, is_causal=True, enable_gqa=shared)
         x = x + self.out(mixed.transpose(1, 2).reshape(b, t, d))
         y = self.norm2(x)
         if self.gpt2:
@@ -46,12 +64,12 @@ class Block(nn.Module):
 
 
 class Decoder(nn.Module):
-    def __init__(self, d, layers, heads, vocab, seq, hidden=None, gpt2=False, tied=False):
+    def __init__(self, d, layers, heads, vocab, seq, hidden=None, gpt2=False, tied=False, kv_heads=None):
         super().__init__()
         self.embed = nn.Embedding(vocab, d)
         self.places = nn.Embedding(seq, d) if gpt2 else None
         hidden = hidden or 8 * d // 3  # as `anneal bench` has it
-        self.blocks = nn.ModuleList(Block(d, heads, hidden, gpt2) for _ in range(layers))
+        self.blocks = nn.ModuleList(Block(d, heads, hidden, gpt2, kv_heads or heads) for _ in range(layers))
         self.norm = nn.LayerNorm(d) if gpt2 else nn.RMSNorm(d)
         self.head = nn.Linear(d, vocab, bias=False)
         if tied:
@@ -60,6 +78,13 @@ class Decoder(nn.Module):
         angle = torch.outer(torch.arange(seq), 10000 ** (-torch.arange(half) / half))
         self.register_buffer("cos", angle.cos())
         self.register_buffer("sin", angle.sin())
+
+    def adapt(self, rank):
+        self.requires_grad_(False)
+        for block in self.blocks:
+            for name in ["qkv", "out", "gate", "up", "down"]:
+                if getattr(block, name) is not None:
+                    setattr(block, name, Adapted(getattr(block, name), rank))
 
     def forward(self, ids, targets):
         x = self.embed(ids)
@@ -74,7 +99,8 @@ def measure(model, vocab, batch, seq, steps=20, device="cpu", dtype="f32", compi
     torch.manual_seed(0)
     model = model.to(device)
     gpu = device != "cpu"
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4, fused=gpu)
+    trained = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=3e-4, fused=gpu)
     data = torch.randint(0, vocab, (batch, seq + 1), device=device)
     parameters = sum(p.numel() for p in model.parameters())
     forward = torch.compile(model) if compiled else model
@@ -90,7 +116,7 @@ def measure(model, vocab, batch, seq, steps=20, device="cpu", dtype="f32", compi
         optimizer.zero_grad()
         scaler.scale(loss).backward()
         scaler.unscale_(optimizer)
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        nn.utils.clip_grad_norm_(trained, 1.0)
         scaler.step(optimizer)
         scaler.update()
     if gpu:
@@ -104,7 +130,8 @@ def measure(model, vocab, batch, seq, steps=20, device="cpu", dtype="f32", compi
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--model", choices=["gpt2", "llama-30m"])
+    parser.add_argument("--model", choices=["gpt2", "llama-30m", "smollm2"])
+    parser.add_argument("--lora", type=int, metavar="RANK")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--seq", type=int, default=1024)
     parser.add_argument("--steps", type=int, default=20)
@@ -118,8 +145,12 @@ def main():
         return
     if a.model == "gpt2":
         vocab, model = 50304, Decoder(768, 12, 12, 50304, a.seq, 3072, gpt2=True, tied=True)
+    elif a.model == "smollm2":
+        vocab, model = 49152, Decoder(576, 30, 9, 49152, a.seq, 1536, tied=True, kv_heads=3)
     else:
         vocab, model = 8192, Decoder(512, 8, 8, 8192, a.seq, 1408, tied=True)
+    if a.lora:
+        model.adapt(a.lora)
     torch.set_float32_matmul_precision("high")
     print(json.dumps(measure(model, vocab, a.batch, a.seq, a.steps, a.device, a.dtype, a.compile)))
 

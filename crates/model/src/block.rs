@@ -21,10 +21,10 @@ impl Linear {
     /// # Shapes
     /// `[n, in]` → `[n, out]`
     pub(crate) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let plain = |x| ops::linear(x, self.weight.val(), self.bias.as_ref().map(Param::val));
+        let bias = self.bias.as_ref().map(Param::val);
         match &self.lora {
-            None => plain(x),
-            Some(adapter) => plain(x.clone()) + adapter.forward(x),
+            None => ops::linear(x, self.weight.val(), bias),
+            Some(adapter) => ops::biased(adapter.beside(x, self.weight.val()), bias),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! operations of [`crate::fused`]; where else gradients are wanted, for those of [`crate::composed`]; those of [`plain`] run
 //! on every device.
 
+use crate::lora::Dropout;
 #[cfg(not(target_family = "wasm"))]
 use crate::{composed, fused};
 use burn::tensor::{FloatDType, Tensor};
@@ -44,11 +45,36 @@ macro_rules! composed {
 /// `x` `[n, in]`, `weight` `[in, out]`, `bias` `[out]` → `[n, out]`
 pub(crate) fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
     let precision = FloatDType::from(x.dtype());
-    let product = product(x, cast(weight, precision));
+    biased(product(x, cast(weight, precision)), bias)
+}
+
+/// x + b, in the precision of x.
+///
+/// # Shapes
+/// `x` `[n, out]`, `bias` `[out]` → `[n, out]`
+pub(crate) fn biased(x: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
     match bias {
-        Some(bias) => product + cast(bias, precision).unsqueeze(),
-        None => product,
+        Some(bias) => {
+            let precision = FloatDType::from(x.dtype());
+            x + cast(bias, precision).unsqueeze()
+        }
+        None => x,
     }
+}
+
+/// x·W + scale·(dropout(x)·A)·B (LoRA; Hu et al. 2021), in the precision of x. The update is never made dense.
+///
+/// # Shapes
+/// `x` `[n, in]`, `weight` `[in, out]`, A `[in, rank]`, B `[rank, out]` → `[n, out]`
+pub(crate) fn adapted(
+    x: Tensor<2>,
+    weight: Tensor<2>,
+    adapter: [Tensor<2>; 2],
+    scale: f64,
+    dropout: Option<Dropout>,
+) -> Tensor<2> {
+    fused!(x, fused::adapted(x, weight, adapter, scale, dropout));
+    plain::adapted(x, weight, adapter, scale, dropout)
 }
 
 fn product(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
@@ -147,8 +173,24 @@ pub(crate) fn cross_entropy(hidden: Tensor<2>, head: Tensor<2>, places: &[i32], 
 
 /// Of Burn's own operations, which every device has.
 pub(crate) mod plain {
-    use super::{Activation, FloatDType, Tensor, cast};
+    use super::{Activation, Dropout, FloatDType, Tensor, cast};
     use burn::tensor::{Int, TensorData, activation};
+
+    pub(crate) fn adapted(
+        x: Tensor<2>,
+        weight: Tensor<2>,
+        [a, b]: [Tensor<2>; 2],
+        scale: f64,
+        dropout: Option<Dropout>,
+    ) -> Tensor<2> {
+        let precision = FloatDType::from(x.dtype());
+        let times = |x: Tensor<2>, weight| x.matmul(cast(weight, precision));
+        let from = match dropout {
+            Some(dropout) => x.clone() * cast(dropout.mask(x.dims(), &x.device()), precision),
+            None => x.clone(),
+        };
+        times(x, weight) + times(times(from, a).mul_scalar(scale), b)
+    }
 
     pub(crate) fn rms_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, epsilon: f64) -> Tensor<D> {
         let scale = x.clone().square().mean_dim(D - 1).add_scalar(epsilon).sqrt().recip();

@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let report = match (words.first().map(String::as_str), sizes.as_slice()) {
         (Some("train"), &[d, layers, heads, vocab, batch, seq, steps]) => {
             let config = config(d, layers, heads, heads, 8 * d / 3, vocab, false);
-            train(&config, Size { batch, seq, steps: steps as u64 }, DeviceChoice::Flex, Precision::F32)?
+            train(&config, Size { batch, seq, steps: steps as u64, lora: None }, DeviceChoice::Flex, Precision::F32)?
         }
         (Some("generate"), &[d, layers, heads, kv_heads, d_ff, vocab, tokens]) => {
             generate(&config(d, layers, heads, kv_heads, d_ff, vocab, true), tokens as u64, DeviceChoice::Flex)?

@@ -10,7 +10,11 @@ use crate::{
     preflight,
 };
 use burn::module::Module;
-use domain::{DeviceChoice, DeviceInfo, ModelConfig, Precision, recipe::OptimizerRecipe};
+use domain::{
+    DeviceChoice, DeviceInfo, ModelConfig, Precision,
+    finetune::{LoraRecipe, Target},
+    recipe::OptimizerRecipe,
+};
 use model::{Decoder, Generator, Sampler, devices, random::Random};
 use serde::{Deserialize, Serialize};
 use std::{future::Future, pin::pin, task, time::Instant};
@@ -25,7 +29,7 @@ pub struct BenchReport {
     pub parameters: u64,
     pub steps: u64,
     pub tokens_per_sec: f64,
-    /// Floating-point operations a second, by 6 a parameter and token and 12·layers·d·seq for attention (Chowdhery et al. 2022,
+    /// Floating-point operations a second, by 6 a parameter and token (4 of a frozen one, whose gradient nobody computes) and 12·layers·d·seq for attention (Chowdhery et al. 2022,
     /// appendix B); divided by what the device can do at most this is the MFU. 0 for generation.
     pub flops_per_sec: f64,
     pub peak_memory_bytes: u64,
@@ -44,6 +48,8 @@ pub struct Size {
     pub batch: usize,
     pub seq: usize,
     pub steps: u64,
+    /// The weights are frozen, and adapters of this rank are trained beside every matrix.
+    pub lora: Option<usize>,
 }
 
 /// Why nothing was measured.
@@ -53,6 +59,8 @@ pub enum BenchError {
     Device(#[from] devices::DeviceError),
     #[error("{0}")]
     Precision(String),
+    #[error("{0}")]
+    Lora(String),
 }
 
 /// Steps before the clock starts: a GPU compiles its kernels in the first, and tries some in the second.
@@ -61,14 +69,19 @@ const WARM_UP: u64 = 3;
 /// AdamW every step on `batch` random rows of `seq` tokens, every token trained. The first steps warm up, unmeasured.
 pub fn train(
     config: &ModelConfig,
-    Size { batch, seq, steps }: Size,
+    Size { batch, seq, steps, lora }: Size,
     device: DeviceChoice,
     precision: Precision,
 ) -> Result<BenchReport, BenchError> {
     let opened = device::open(device, &mut |_| {})?;
     let compute = precision::on(precision, &opened).map_err(BenchError::Precision)?;
     let Opened { device, info, .. } = opened;
-    let mut decoder = Decoder::new(config, 1, &device.clone().autodiff()).computing_in(compute);
+    let decoder = Decoder::new(config, 1, &device.clone().autodiff()).computing_in(compute);
+    let frozen = if lora.is_some() { decoder.num_params() as f64 } else { 0.0 };
+    let mut decoder = match lora.map(|rank| adapters(config, rank)) {
+        Some(recipe) => decoder.with_lora(&recipe, 1).map_err(|e| BenchError::Lora(e.to_string()))?,
+        None => decoder,
+    };
     let factor = LossScale::first(compute).map_or(1.0, LossScale::factor);
     let mut optimizer = Optimizer::new(OptimizerRecipe::default());
     let mut random = Random(7);
@@ -90,6 +103,7 @@ pub fn train(
         if step == warm_up {
             clock = Instant::now();
         }
+        decoder.draw_dropout(lora.map(|_| step));
         let (loss, gradients) = objective::gradients(&decoder, &data, rows as f64 / factor, Objective::default());
         decoder = optimizer.step(decoder, gradients, factor, 1e-3).0;
         losses.push(loss.read() / factor);
@@ -107,12 +121,18 @@ pub fn train(
         parameters: decoder.num_params() as u64,
         steps,
         tokens_per_sec,
-        flops_per_sec: tokens_per_sec * (6.0 * parameters + attention),
+        flops_per_sec: tokens_per_sec * (6.0 * parameters - 2.0 * frozen + attention),
         peak_memory_bytes: memory::peak(),
         estimated_memory_bytes,
         loss_first: losses[0],
         loss_last: losses[losses.len() - 1],
     })
+}
+
+/// Beside every matrix that the family has, with dropout, as `smollm2_lora` has them.
+fn adapters(config: &ModelConfig, rank: usize) -> LoraRecipe {
+    let targets = Target::ALL.into_iter().filter(|target| target.sizes(config).is_some()).collect();
+    LoraRecipe { rank, alpha: 2.0 * rank as f64, dropout: 0.05, targets }
 }
 
 /// Greedy generation of `tokens` tokens, one sequence, with the KV cache. One token warms up, unmeasured.

@@ -167,7 +167,8 @@ fn benched(d_model: usize, layers: usize, batch: usize, seq: usize) -> (u64, u64
         tie_embeddings: false,
         design: Architecture::Llama.design(),
     };
-    let report = bench::train(&config, Size { batch, seq, steps: 3 }, DeviceChoice::Flex, Precision::F32).unwrap();
+    let report =
+        bench::train(&config, Size { batch, seq, steps: 3, lora: None }, DeviceChoice::Flex, Precision::F32).unwrap();
     (report.estimated_memory_bytes.unwrap(), report.peak_memory_bytes)
 }
 

@@ -29,6 +29,9 @@ pub(super) enum Command {
         /// What matrix products are computed in: auto, f32, f16 or bf16
         #[arg(long, default_value_t = Precision::F32)]
         precision: Precision,
+        /// Freeze the weights and train adapters of this rank beside every matrix
+        #[arg(long, value_name = "RANK")]
+        lora: Option<usize>,
     },
     /// Generation speed, one sequence, with the KV cache
     Generate {
@@ -142,13 +145,14 @@ pub(super) fn run(command: Command, out: Out) -> Result<(), ApiError> {
     let failed = |error: BenchError| match error {
         BenchError::Device(error) => ApiError::field("device", error.to_string()),
         BenchError::Precision(message) => ApiError::field("precision", message),
+        BenchError::Lora(message) => ApiError::field("lora", message),
     };
     let measured = match command {
-        Command::Train { shape, batch, steps, precision } => {
-            if batch == 0 || steps == 0 {
-                return Err(ApiError::field("batch", "batch and steps must be 1 or more"));
+        Command::Train { shape, batch, steps, precision, lora } => {
+            if batch == 0 || steps == 0 || lora == Some(0) {
+                return Err(ApiError::field("batch", "batch, steps and lora must be 1 or more"));
             }
-            let size = Size { batch, seq: shape.seq, steps };
+            let size = Size { batch, seq: shape.seq, steps, lora };
             let report = bench::train(&shape.config()?, size, shape.device, precision).map_err(failed)?;
             Measured { report, batch, seq: shape.seq }
         }

@@ -2,10 +2,11 @@
 //! operations take many for, on every core and with the CPU's widest vectors, and has a backward pass of its own. `ops`
 //! chooses between these and the plain ones, which every device has; tests hold each to its plain counterpart.
 //!
-//! The mathematics is on slices (`product`, `norm`, `rotary`, `gate`, `attention`, `entropy`, `adamw`); this file joins it to tensors.
+//! The mathematics is on slices (`product`, `adapted`, `norm`, `rotary`, `gate`, `attention`, `entropy`, `adamw`); this file joins it to tensors.
 //! Sums are taken in an order that depends on shapes alone, so that a training can be repeated bit for bit.
 
 mod adamw;
+mod adapted;
 mod attention;
 mod entropy;
 mod gate;
@@ -21,6 +22,7 @@ mod vector;
 
 use crate::recorded::Operation;
 pub use adamw::Update;
+pub(crate) use adapted::adapted;
 use attention::{Attention as Look, Span};
 use burn::{
     backend::{Flex, flex::FlexTensor},

@@ -3,6 +3,7 @@
 use super::{Curve, takes};
 use crate::{
     fused,
+    lora::Dropout,
     ops::plain,
     positions::{self, MASKED},
     random::Random,
@@ -202,6 +203,25 @@ fn products() {
         hold(turned, |[x, w]| fused::linear(x, w.transpose()), |[x, w]| x.matmul(w.transpose()));
     }
     hold([[20, 5], [20, 33]], |[x, w]| fused::linear(x.transpose(), w), |[x, w]| x.transpose().matmul(w));
+}
+
+#[test]
+fn adapted_products() {
+    // More values than a task drops, and an odd number.
+    for (dropout, rows) in [(None, 37), (Some(0.3), 37), (Some(0.05), 1), (Some(0.5), 1_001)] {
+        let drawn = dropout.map(|probability| Dropout::new(probability, 7));
+        hold(
+            [[rows, 21], [21, 33], [21, 4], [4, 33]],
+            |[x, w, a, b]| fused::adapted(x, w, [a, b], 0.5, drawn),
+            |[x, w, a, b]| plain::adapted(x, w, [a, b], 0.5, drawn),
+        );
+    }
+    let device = Device::flex().autodiff();
+    let [x, w] = [noise([5, 6], 1, &device), noise([6, 3], 2, &device)];
+    let adapter = [noise([6, 2], 3, &device).require_grad(), noise([2, 3], 4, &device).require_grad()];
+    let gradients = fused::adapted(x.clone(), w.clone(), adapter.clone(), 1.0, None).sum().backward();
+    assert!(w.grad(&gradients).is_none() && x.grad(&gradients).is_none(), "both are frozen");
+    assert!(adapter.iter().all(|tensor| tensor.grad(&gradients).is_some()));
 }
 
 /// Held to AdamW's equations in f64, as the paper has them.

@@ -1,9 +1,10 @@
 //! The trained update beside one frozen matrix.
 
+use super::Dropout;
 use crate::{ops, random::Random};
 use burn::{
     module::{Module, Param, ParamId},
-    tensor::{Device, FloatDType, Tensor, TensorData},
+    tensor::{Device, Tensor, TensorData},
 };
 use domain::finetune::LoraRecipe;
 
@@ -43,20 +44,13 @@ impl Adapter {
         }
     }
 
-    /// scale·(dropout(x)·A)·B
+    /// x·W + scale·(dropout(x)·A)·B
     ///
     /// # Shapes
-    /// `[n, in]` → `[n, out]`
-    pub(crate) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let x = match self.drawn {
-            Some(seed) if self.dropout > 0.0 => {
-                let mask = mask(self.dropout, seed, x.dims(), &x.device());
-                x.clone() * ops::cast(mask, FloatDType::from(x.dtype()))
-            }
-            _ => x,
-        };
-        let inner = ops::linear(x, self.a.val(), None).mul_scalar(self.scale);
-        ops::linear(inner, self.b.val(), None)
+    /// `x` `[n, in]`, `weight` `[in, out]` → `[n, out]`
+    pub(crate) fn beside(&self, x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
+        let dropout = self.drawn.filter(|_| self.dropout > 0.0).map(|seed| Dropout::new(self.dropout, seed));
+        ops::adapted(x, weight, [self.a.val(), self.b.val()], self.scale, dropout)
     }
 
     /// scale·A·B, for merging.
@@ -84,19 +78,4 @@ impl Adapter {
 fn param(id: ParamId, values: Vec<f32>, shape: [usize; 2], device: &Device) -> Param<Tensor<2>> {
     let tensor = Tensor::from_data(TensorData::new(values, shape), device);
     Param::initialized(id, if device.is_autodiff() { tensor.require_grad() } else { tensor })
-}
-
-/// 0 with probability `dropout`, else 1/(1 − dropout) (Srivastava et al. 2014), drawn on the host: the same bits on every
-/// device and whatever else draws at that time.
-pub(super) fn mask(dropout: f64, seed: u64, shape: [usize; 2], device: &Device) -> Tensor<2> {
-    let (kept, below) = ((1.0 / (1.0 - dropout)) as f32, (dropout * 2_f64.powi(32)) as u32);
-    let mut random = Random(seed);
-    let count = shape[0] * shape[1];
-    let mut values = Vec::with_capacity(count + 1);
-    while values.len() < count {
-        let bits = random.next_u64();
-        values.extend([bits as u32, (bits >> 32) as u32].map(|half| if half < below { 0.0 } else { kept }));
-    }
-    values.truncate(count);
-    Tensor::from_data(TensorData::new(values, shape), device)
 }

@@ -3,11 +3,13 @@
 //! files, `peft` in the layout of the library of that name.
 
 mod adapter;
+mod dropout;
 #[cfg(not(target_family = "wasm"))]
 pub mod peft;
 mod store;
 
 pub use adapter::Adapter;
+pub(crate) use dropout::Dropout;
 pub use store::{from_safetensors, to_safetensors};
 
 use crate::{
@@ -208,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn dropout_is_a_function_of_its_seed_and_keeps_the_mean() {
+    fn dropout_is_a_function_of_its_seed() {
         let recipe = LoraRecipe { rank: 2, alpha: 4.0, dropout: 0.25, targets: vec![Target::Query, Target::Down] };
         let mut decoder =
             moved(Decoder::new(&config(Architecture::Llama), 1, &Device::flex()).with_lora(&recipe, 1).unwrap());
@@ -221,12 +223,6 @@ mod tests {
         assert!(off(&first, &still) > 0.0 && off(&first, &second) > 0.0);
         assert_eq!(off(&drawn(Some(7)), &first), 0.0);
         assert_eq!(off(&drawn(None), &still), 0.0);
-        let mask = adapter::mask(0.25, 3, [100, 100], &Device::flex());
-        let values = mask.to_data().try_to_vec::<f32>().unwrap();
-        assert!(values.iter().all(|v| *v == 0.0 || (*v - 4.0 / 3.0).abs() < 1e-6));
-        let mean = values.iter().sum::<f32>() / 1e4;
-        // A quarter of 10,000 is zeroed: the mean is 1 within four standard errors.
-        assert!((mean - 1.0).abs() < 4.0 * (1.0_f32 / 3.0 / 1e4).sqrt(), "{mean}");
     }
 
     #[test]
