@@ -1,10 +1,13 @@
 //! Speed of bare training and generation without building the server: `anneal bench` in small.
 //!
-//! `bench train D LAYERS HEADS VOCAB BATCH SEQ STEPS` or `bench generate D LAYERS HEADS KV_HEADS D_FF VOCAB TOKENS`,
-//! always on the CPU; prints the report as JSON.
+//! `bench train D LAYERS HEADS VOCAB BATCH SEQ STEPS`, `bench lora RANK BATCH SEQ STEPS` (SmolLM2-135M's shape) or
+//! `bench generate D LAYERS HEADS KV_HEADS D_FF VOCAB TOKENS`, always on the CPU; prints the report as JSON.
 
 use domain::{DeviceChoice, ModelConfig, Precision, model::Architecture};
 use training::bench::{Size, generate, train};
+
+const USAGE: &str = "bench train D LAYERS HEADS VOCAB BATCH SEQ STEPS | bench lora RANK BATCH SEQ STEPS | \
+                     bench generate D LAYERS HEADS KV_HEADS D_FF VOCAB TOKENS";
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     model::fused::compute_here();
@@ -33,7 +36,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         (Some("generate"), &[d, layers, heads, kv_heads, d_ff, vocab, tokens]) => {
             generate(&config(d, layers, heads, kv_heads, d_ff, vocab, true), tokens as u64, DeviceChoice::Flex)?
         }
-        _ => return Err("bench train D LAYERS HEADS VOCAB BATCH SEQ STEPS | bench generate D LAYERS HEADS KV_HEADS D_FF VOCAB TOKENS".into()),
+        (Some("lora"), &[rank, batch, seq, steps]) => {
+            // SmolLM2-135M's.
+            let config = config(576, 30, 9, 3, 1_536, 49_152, true);
+            let size = Size { batch, seq, steps: steps as u64, lora: Some(rank) };
+            train(&config, size, DeviceChoice::Flex, Precision::F32)?
+        }
+        _ => return Err(USAGE.into()),
     };
     println!("{}", serde_json::to_string(&report)?);
     Ok(())
