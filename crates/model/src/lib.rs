@@ -16,6 +16,8 @@ pub mod fused;
 pub mod generate;
 #[cfg(not(target_family = "wasm"))]
 pub mod gguf;
+#[cfg(feature = "kernels")]
+pub mod kernels;
 pub mod lora;
 mod naming;
 mod ops;

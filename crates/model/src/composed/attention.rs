@@ -1,10 +1,12 @@
-//! Attention that keeps its inputs, its output and one number for each query: the logarithm of its softmax' denominator,
-//! from which the backward pass makes the probabilities again (Dao et al. 2022, FlashAttention, appendix B.2). Scores are
-//! there for one layer at a time, not kept for all.
+//! Attention that keeps its inputs and one number for each query: the logarithm of its softmax' denominator, from which the
+//! backward pass makes the probabilities again (Dao et al. 2022, FlashAttention, appendix B.2). Scores are there for one layer
+//! at a time, not kept for all. On a GPU what lies between the products is one kernel.
 
 use super::glue::{Any, Operation, apply, constant};
-use crate::ops::{cast, plain};
-use burn::tensor::{FloatDType, Tensor};
+#[cfg(feature = "kernels")]
+use crate::kernels;
+use crate::ops::cast;
+use burn::tensor::{DType, FloatDType, Tensor};
 
 /// See [`crate::ops::attention`].
 pub(crate) fn attention(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, mask: Tensor<4>) -> Tensor<4> {
@@ -19,68 +21,104 @@ struct Attend {
     mask: Tensor<4>,
 }
 
-/// Queries, keys and values; the output; log Σ exp(score) of each query, `[batch, heads, seq, 1]`.
-type Kept = ([Tensor<4>; 3], Tensor<4>, Tensor<4>);
+/// Queries, keys and values; log Σ exp(score) of each query, `[batch, heads, seq, 1]`.
+type Kept = ([Tensor<4>; 3], Tensor<4>);
 
-impl Attend {
-    /// q·kᵀ/√head_dim + mask, in f32.
-    ///
-    /// # Shapes
-    /// `query` and `key` `[batch, heads, .., head_dim]` → `[batch, heads, seq, keys]`
-    fn scores(&self, query: Tensor<4>, key: Tensor<4>) -> Tensor<4> {
-        // Before the product: in f16 large ones overflow.
-        let scale = scale(&query);
-        let products = query.mul_scalar(scale).matmul(key.transpose());
-        cast(products, FloatDType::F32) + self.mask.clone()
-    }
-}
-
-fn scale(query: &Tensor<4>) -> f64 {
-    1.0 / (query.dims()[3] as f64).sqrt()
-}
-
-/// The sum over the query heads that each key/value head serves.
+/// The heads that one key/value head serves as one head with the places of all of them: products with keys and values then
+/// need no copies of these, and sum over the heads where gradients meet.
 ///
 /// # Shapes
-/// `[batch, kv_heads·groups, seq, head_dim]` → `[batch, kv_heads, seq, head_dim]`
-fn gathered(x: Tensor<4>, groups: usize) -> Tensor<4> {
-    if groups == 1 {
-        return x;
+/// `[batch, kv_heads·groups, seq, size]` → `[batch, kv_heads, groups·seq, size]`
+fn folded(x: Tensor<4>, kv_heads: usize) -> Tensor<4> {
+    let [batch, heads, seq, size] = x.dims();
+    x.reshape([batch, kv_heads, heads / kv_heads * seq, size])
+}
+
+/// `x` with its values one behind the other, for several products that would each copy it.
+fn laid_out(x: Tensor<4>) -> Tensor<4> {
+    let [batch, heads, seq, size] = x.dims();
+    x.reshape([batch * heads * seq, size]).reshape([batch, heads, seq, size])
+}
+
+/// The share of 1/√head_dim that queries are scaled by before the product, as in f16 large ones overflow, and the share
+/// that products are scaled by.
+fn scales(query: &Tensor<4>) -> [f64; 2] {
+    let scale = 1.0 / (query.dims()[3] as f64).sqrt();
+    if query.dtype() == DType::F16 { [scale, 1.0] } else { [1.0, scale] }
+}
+
+/// q·kᵀ, in f16 scaled.
+///
+/// # Shapes
+/// `query` `[batch, heads, seq, head_dim]`, `key` `[batch, kv_heads, keys, head_dim]` → `[batch, heads, seq, keys]`
+fn products(query: Tensor<4>, key: Tensor<4>) -> Tensor<4> {
+    let ([batch, heads, seq, _], [_, kv_heads, keys, _]) = (query.dims(), key.dims());
+    let [before, _] = scales(&query);
+    let query = if before == 1.0 { query } else { query.mul_scalar(before) };
+    folded(query, kv_heads).matmul(key.transpose()).reshape([batch, heads, seq, keys])
+}
+
+impl Attend {
+    /// What a query chooses of each key, in the products' precision, and log Σ exp(score).
+    fn weigh(&self, products: Tensor<4>, scale: f64) -> (Tensor<4>, Tensor<4>) {
+        #[cfg(feature = "kernels")]
+        if kernels::takes(&products) {
+            return kernels::weigh(products, self.mask.clone(), scale);
+        }
+        let precision = FloatDType::from(products.dtype());
+        let scores = self.scores(products, scale);
+        let largest = scores.clone().max_dim(3);
+        let raised = (scores - largest.clone()).exp();
+        let sums = raised.clone().sum_dim(3);
+        (cast(raised / sums.clone(), precision), largest + sums.log())
     }
-    let [batch, heads, seq, hd] = x.dims();
-    x.reshape([batch, heads / groups, groups, seq, hd]).sum_dim(2).reshape([batch, heads / groups, seq, hd])
+
+    fn scores(&self, products: Tensor<4>, scale: f64) -> Tensor<4> {
+        cast(products, FloatDType::F32).mul_scalar(scale) + self.mask.clone()
+    }
+
+    /// What a query chose, made again, and the scores' gradient times `factor`.
+    fn slopes(
+        self,
+        products: Tensor<4>,
+        log_sums: Tensor<4>,
+        dchosen: Tensor<4>,
+        [scale, factor]: [f64; 2],
+    ) -> [Tensor<4>; 2] {
+        #[cfg(feature = "kernels")]
+        if kernels::takes(&products) {
+            return kernels::weigh_backward(products, self.mask, log_sums, dchosen, [scale, factor]);
+        }
+        let precision = FloatDType::from(products.dtype());
+        let chosen = (self.scores(products, scale) - log_sums).exp();
+        let dchosen = cast(dchosen, FloatDType::F32);
+        let along = (chosen.clone() * dchosen.clone()).sum_dim(3);
+        let dscores = chosen.clone() * (dchosen - along).mul_scalar(factor);
+        [chosen, dscores].map(|tensor| cast(tensor, precision))
+    }
 }
 
 impl Operation<3> for Attend {
     type Kept = Kept;
 
     fn forward(&self, inputs: [Any; 3], _: [bool; 3]) -> (Any, Kept) {
-        let [query, key, value] = inputs.map(Tensor::<4>::from_dispatch);
-        let precision = FloatDType::from(query.dtype());
-        let groups = query.dims()[1] / key.dims()[1];
-        let scores = self.scores(query.clone(), plain::repeat(key.clone(), groups));
-        let largest = scores.clone().max_dim(3);
-        let raised = (scores - largest.clone()).exp();
-        let sums = raised.clone().sum_dim(3);
-        let chosen = cast(raised / sums.clone(), precision);
-        let out = chosen.matmul(plain::repeat(value.clone(), groups));
-        (out.clone().into_dispatch(), ([query, key, value], out, largest + sums.log()))
+        let [query, key, value] = inputs.map(|tensor| laid_out(Tensor::from_dispatch(tensor)));
+        let (shape, kv_heads, [_, scale]) = (query.dims(), key.dims()[1], scales(&query));
+        let (chosen, log_sums) = self.weigh(products(query.clone(), key.clone()), scale);
+        let out = folded(chosen, kv_heads).matmul(value.clone()).reshape(shape);
+        (out.into_dispatch(), ([query, key, value], log_sums))
     }
 
-    fn backward(self, ([query, key, value], out, log_sums): Kept, dy: Any, _: [bool; 3]) -> [Option<Any>; 3] {
-        let dy = Tensor::<4>::from_dispatch(dy);
-        let precision = FloatDType::from(query.dtype());
-        let (groups, scale) = (query.dims()[1] / key.dims()[1], scale(&query));
-        let key = plain::repeat(key, groups);
-        let chosen = (self.scores(query.clone(), key.clone()) - log_sums).exp();
-        let wide = |tensor: Tensor<4>| cast(tensor, FloatDType::F32);
-        // Σ of a query's chosen · its gradient, for each query: the same as of its output · that's gradient.
-        let along = (wide(dy.clone()) * wide(out)).sum_dim(3);
-        let dvalue = gathered(cast(chosen.clone(), precision).transpose().matmul(dy.clone()), groups);
-        let dchosen = wide(dy.matmul(plain::repeat(value, groups).transpose()));
-        let dscores = cast(chosen * (dchosen - along).mul_scalar(scale), precision);
-        let dquery = dscores.clone().matmul(key);
-        let dkey = gathered(dscores.transpose().matmul(query), groups);
+    fn backward(self, ([query, key, value], log_sums): Kept, dy: Any, _: [bool; 3]) -> [Option<Any>; 3] {
+        let (shape, kv_heads, [before, scale]) = (query.dims(), key.dims()[1], scales(&query));
+        let products = products(query.clone(), key.clone());
+        let dy = folded(laid_out(Tensor::from_dispatch(dy)), kv_heads);
+        let dchosen = dy.clone().matmul(value.transpose()).reshape(products.dims());
+        let [chosen, dscores] =
+            self.slopes(products, log_sums, dchosen, [scale, before * scale]).map(|tensor| folded(tensor, kv_heads));
+        let dvalue = chosen.transpose().matmul(dy);
+        let dquery = dscores.clone().matmul(key).reshape(shape);
+        let dkey = dscores.transpose().matmul(folded(query, kv_heads));
         [dquery, dkey, dvalue].map(|gradient| Some(gradient.into_dispatch()))
     }
 }

@@ -1,6 +1,8 @@
 //! Activations, with or without a second factor, computed in f32 and kept by their inputs alone.
 
 use super::glue::{Any, Operation, apply};
+#[cfg(feature = "kernels")]
+use crate::kernels;
 use crate::ops::{cast, plain};
 use burn::tensor::{FloatDType, Tensor, activation};
 use domain::model::Activation;
@@ -48,6 +50,12 @@ impl Curve {
     }
 }
 
+/// The tensor, where kernels can be had for it.
+#[cfg(feature = "kernels")]
+fn on_gpu(tensor: &Any) -> Option<Tensor<2>> {
+    Some(Tensor::from_dispatch(tensor.clone())).filter(kernels::takes)
+}
+
 /// In f32, and the precision it came in.
 fn wide(tensor: Any) -> (Tensor<2>, FloatDType) {
     let tensor = Tensor::<2>::from_dispatch(tensor);
@@ -63,11 +71,19 @@ impl Operation<1> for Curve {
     type Kept = [Any; 1];
 
     fn forward(&self, [x]: [Any; 1], _: [bool; 1]) -> (Any, [Any; 1]) {
+        #[cfg(feature = "kernels")]
+        if let Some(value) = on_gpu(&x) {
+            return (kernels::activate(value, self.0).into_dispatch(), [x]);
+        }
         let (wide, precision) = wide(x.clone());
         (narrow(plain::activate(wide, self.0), precision), [x])
     }
 
     fn backward(self, [x]: [Any; 1], dy: Any, _: [bool; 1]) -> [Option<Any>; 1] {
+        #[cfg(feature = "kernels")]
+        if let Some(x) = on_gpu(&x) {
+            return [Some(kernels::activate_backward(x, Tensor::from_dispatch(dy), self.0).into_dispatch())];
+        }
         let ((x, precision), (dy, _)) = (wide(x), wide(dy));
         [Some(narrow(dy * self.slope(x), precision))]
     }
@@ -77,11 +93,20 @@ impl Operation<2> for Curve {
     type Kept = [Any; 2];
 
     fn forward(&self, [gate, up]: [Any; 2], _: [bool; 2]) -> (Any, [Any; 2]) {
+        #[cfg(feature = "kernels")]
+        if let Some(x) = on_gpu(&gate) {
+            return (kernels::gated(x, Tensor::from_dispatch(up.clone()), self.0).into_dispatch(), [gate, up]);
+        }
         let ((x, precision), (factor, _)) = (wide(gate.clone()), wide(up.clone()));
         (narrow(plain::activate(x, self.0) * factor, precision), [gate, up])
     }
 
     fn backward(self, [gate, up]: [Any; 2], dy: Any, _: [bool; 2]) -> [Option<Any>; 2] {
+        #[cfg(feature = "kernels")]
+        if let Some(x) = on_gpu(&gate) {
+            let [up, dy] = [up, dy].map(Tensor::from_dispatch);
+            return kernels::gated_backward(x, up, dy, self.0).map(|gradient| Some(gradient.into_dispatch()));
+        }
         let ((x, precision), (up, _), (dy, _)) = (wide(gate), wide(up), wide(dy));
         let dup = dy.clone() * plain::activate(x.clone(), self.0);
         let dgate = dy * up * self.slope(x);

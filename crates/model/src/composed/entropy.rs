@@ -2,6 +2,8 @@
 //! from one pass, so that no more than one piece's logits are ever there (as in Hsu et al. 2024, Liger Kernel).
 
 use super::glue::{Any, Operation, apply};
+#[cfg(feature = "kernels")]
+use crate::kernels;
 use crate::ops::cast;
 use burn::tensor::{DType, FloatDType, Int, Tensor, TensorData};
 
@@ -50,25 +52,39 @@ struct Piece {
 /// # Shapes
 /// `states` `[n, d_model]`, `head` `[d_model, vocab]`, `targets` `[n, 1]`
 fn piece(states: Tensor<2>, head: Tensor<2>, targets: Tensor<2, Int>, wanted: [bool; 2]) -> Piece {
-    let precision = FloatDType::from(states.dtype());
-    let logits = cast(states.clone().matmul(head.clone()), FloatDType::F32);
+    let logits = states.clone().matmul(head.clone());
+    let (loss, gradient) = slopes(logits, targets, wanted != [false; 2]);
+    Piece {
+        loss,
+        states: gradient.clone().filter(|_| wanted[0]).map(|gradient| gradient.matmul(head.transpose())),
+        head: gradient.filter(|_| wanted[1]).map(|gradient| cast(states.transpose().matmul(gradient), FloatDType::F32)),
+    }
+}
+
+/// The summed loss of rows of logits and, if `wanted`, its gradient for them.
+///
+/// # Shapes
+/// `logits` `[n, vocab]`, `targets` `[n, 1]` → `[1]`, as `logits`
+fn slopes(logits: Tensor<2>, targets: Tensor<2, Int>, wanted: bool) -> (Tensor<1>, Option<Tensor<2>>) {
+    #[cfg(feature = "kernels")]
+    if wanted && kernels::takes(&logits) {
+        let (losses, gradient) = kernels::cross_entropy(logits, targets);
+        return (losses.sum(), Some(gradient));
+    }
+    let precision = FloatDType::from(logits.dtype());
+    let logits = cast(logits, FloatDType::F32);
     let [rows, vocab] = logits.dims();
     let largest = logits.clone().max_dim(1);
     let raised = (logits.clone() - largest.clone()).exp();
     let sums = raised.clone().sum_dim(1);
     let chosen = logits.gather(1, targets.clone());
     let loss = (largest + sums.clone().log() - chosen).sum();
-    if wanted == [false; 2] {
-        return Piece { loss, states: None, head: None };
+    if !wanted {
+        return (loss, None);
     }
     let columns = Tensor::<1, Int>::arange(0..vocab as i64, &targets.device()).reshape([1, vocab]);
     let right = columns.expand([rows, vocab]).equal(targets.expand([rows, vocab])).float();
-    let gradient = cast(raised / sums - right, precision);
-    Piece {
-        loss,
-        states: wanted[0].then(|| gradient.clone().matmul(head.transpose())),
-        head: wanted[1].then(|| cast(states.transpose().matmul(gradient), FloatDType::F32)),
-    }
+    (loss, Some(cast(raised / sums - right, precision)))
 }
 
 impl Operation<2> for CrossEntropy {

@@ -2,6 +2,8 @@
 //! RMSNorm dx = r·(g − x̂·mean(g·x̂)), LayerNorm dx = r·(g − mean(g) − x̂·mean(g·x̂)), r being 1/√(mean(x²) + ε).
 
 use super::glue::{Any, Operation, apply};
+#[cfg(feature = "kernels")]
+use crate::kernels::{self, Normed};
 use crate::ops::cast;
 use burn::tensor::{FloatDType, Tensor};
 
@@ -40,7 +42,13 @@ impl Norm {
         }
     }
 
+    /// The output, without bias.
     fn run(self, x: Tensor<2>, weight: Tensor<1>) -> (Tensor<2>, Kept) {
+        #[cfg(feature = "kernels")]
+        if kernels::takes(&x) {
+            let Normed { out, means, scales } = kernels::norm(x.clone(), weight.clone(), self.epsilon, self.centred);
+            return (out, (x, Some(means), scales, weight));
+        }
         let wide = cast(x.clone(), FloatDType::F32);
         let mean = self.centred.then(|| wide.clone().mean_dim(1));
         let centred = match &mean {
@@ -52,7 +60,16 @@ impl Norm {
         (out, (x, mean, scale, weight))
     }
 
-    fn back(self, (x, mean, scale, weight): Kept, dy: Tensor<2>) -> (Tensor<2>, Tensor<2>, Tensor<2>) {
+    /// The gradients of the input and, if `wanted`, of the weight.
+    fn back(self, (x, mean, scale, weight): Kept, dy: Tensor<2>, wanted: bool) -> (Tensor<2>, Option<Any>) {
+        #[cfg(feature = "kernels")]
+        if kernels::takes(&x)
+            && let Some(mean) = &mean
+        {
+            let stats = || [mean.clone(), scale.clone()];
+            let dx = kernels::norm_backward(x.clone(), weight, stats(), dy.clone(), self.centred);
+            return (dx, wanted.then(|| kernels::norm_weight(x, stats(), dy).into_dispatch()));
+        }
         let precision = FloatDType::from(x.dtype());
         let dy = cast(dy, FloatDType::F32);
         let normed = Self::normed(x, mean, scale.clone());
@@ -60,7 +77,7 @@ impl Norm {
         let along = (flowing.clone() * normed.clone()).mean_dim(1);
         let rest = if self.centred { flowing.clone() - flowing.mean_dim(1) } else { flowing };
         let dx = cast((rest - normed.clone() * along) * scale, precision);
-        (dx, dy.clone() * normed, dy)
+        (dx, wanted.then(|| column_sums(dy * normed)))
     }
 }
 
@@ -84,8 +101,8 @@ impl Operation<2> for Norm {
     }
 
     fn backward(self, kept: Kept, dy: Any, wanted: [bool; 2]) -> [Option<Any>; 2] {
-        let (dx, by_weight, _) = self.back(kept, Tensor::from_dispatch(dy));
-        [Some(dx.into_dispatch()), wanted[1].then(|| column_sums(by_weight))]
+        let (dx, by_weight) = self.back(kept, Tensor::from_dispatch(dy), wanted[1]);
+        [Some(dx.into_dispatch()), by_weight]
     }
 }
 
@@ -96,13 +113,14 @@ impl Operation<3> for Norm {
         let x = Tensor::<2>::from_dispatch(x);
         let precision = FloatDType::from(x.dtype());
         let (out, kept) = self.run(x, Tensor::from_dispatch(weight));
-        let out = out + Tensor::<1>::from_dispatch(bias).unsqueeze();
+        let out = cast(out, FloatDType::F32) + Tensor::<1>::from_dispatch(bias).unsqueeze();
         (cast(out, precision).into_dispatch(), kept)
     }
 
     fn backward(self, kept: Kept, dy: Any, wanted: [bool; 3]) -> [Option<Any>; 3] {
-        let (dx, by_weight, by_bias) = self.back(kept, Tensor::from_dispatch(dy));
-        let sums = |wanted: bool, x| wanted.then(|| column_sums(x));
-        [Some(dx.into_dispatch()), sums(wanted[1], by_weight), sums(wanted[2], by_bias)]
+        let dy = Tensor::<2>::from_dispatch(dy);
+        let by_bias = wanted[2].then(|| column_sums(cast(dy.clone(), FloatDType::F32)));
+        let (dx, by_weight) = self.back(kept, dy, wanted[1]);
+        [Some(dx.into_dispatch()), by_weight, by_bias]
     }
 }

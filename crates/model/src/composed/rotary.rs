@@ -1,6 +1,8 @@
 //! Rotary positions: turning by −angle is what turning by the angle is undone by.
 
 use super::glue::{Any, Operation, apply, constant};
+#[cfg(feature = "kernels")]
+use crate::kernels;
 use crate::ops::plain;
 use burn::tensor::Tensor;
 
@@ -16,16 +18,25 @@ struct Rotate {
     sin: Tensor<4>,
 }
 
+impl Rotate {
+    fn turn(&self, x: Tensor<4>, back: bool) -> Tensor<4> {
+        let (cos, sin) = (self.cos.clone(), self.sin.clone());
+        #[cfg(feature = "kernels")]
+        if kernels::takes(&x) {
+            return kernels::rotate(x, cos, sin, back);
+        }
+        plain::rotate(x, cos, if back { sin.neg() } else { sin })
+    }
+}
+
 impl Operation<1> for Rotate {
     type Kept = ();
 
     fn forward(&self, [x]: [Any; 1], _: [bool; 1]) -> (Any, ()) {
-        let turned = plain::rotate(Tensor::from_dispatch(x), self.cos.clone(), self.sin.clone());
-        (turned.into_dispatch(), ())
+        (self.turn(Tensor::from_dispatch(x), false).into_dispatch(), ())
     }
 
     fn backward(self, (): (), dy: Any, _: [bool; 1]) -> [Option<Any>; 1] {
-        let back = plain::rotate(Tensor::from_dispatch(dy), self.cos, self.sin.neg());
-        [Some(back.into_dispatch())]
+        [Some(self.turn(Tensor::from_dispatch(dy), true).into_dispatch())]
     }
 }

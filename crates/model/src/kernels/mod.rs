@@ -1,0 +1,28 @@
+//! Kernels of our own for GPUs, natively: what takes Burn's operations many launches, and sums that they make with one thread
+//! each. They are written in CubeCL, so that each is one source for Vulkan (WGSL or SPIR-V) and CUDA (C++), and they are
+//! functions of plain tensors: `composed` joins them to gradients, the optimizer calls its own, and tests hold them to Burn's
+//! operations.
+//!
+//! A row is reduced by one cube (a workgroup), in shared memory, by halves: no subgroups, which not every device has, and an
+//! order that shapes alone decide. Sums are f32, whatever comes in.
+
+#![allow(clippy::too_many_arguments, reason = "a kernel has one argument for each tensor and each number")]
+
+mod adamw;
+mod attention;
+mod curve;
+mod entropy;
+mod glue;
+mod norm;
+mod rotary;
+mod rows;
+#[cfg(test)]
+mod tests;
+
+pub use adamw::{adamw, squares};
+pub(crate) use attention::{weigh, weigh_backward};
+pub(crate) use curve::{activate, activate_backward, gated, gated_backward};
+pub(crate) use entropy::cross_entropy;
+pub use glue::takes;
+pub(crate) use norm::{Normed, norm, norm_backward, norm_weight};
+pub(crate) use rotary::rotate;
