@@ -74,6 +74,7 @@ pub(crate) fn adapted(
     dropout: Option<Dropout>,
 ) -> Tensor<2> {
     fused!(x, fused::adapted(x, weight, adapter, scale, dropout));
+    composed!(x, composed::adapted(x, weight, adapter, scale, dropout));
     plain::adapted(x, weight, adapter, scale, dropout)
 }
 

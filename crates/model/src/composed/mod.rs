@@ -1,8 +1,10 @@
 //! Operations with a backward pass written by hand, made of Burn's own: for every back end and precision, natively. Burn's
 //! automatic backward pass keeps what each small step made and goes through them one by one; these keep their inputs and one
 //! number a row, and compute the rest again. Memory and launched kernels of a training on a GPU are a fraction of what they
-//! were. On a GPU what lies between products is kernels of our own, `crate::kernels`. On the CPU in f32 [`crate::fused`] does better; tests hold both to the plain operations.
+//! were. On a GPU what lies between products is kernels of our own, `crate::kernels`. On the CPU in f32 [`crate::fused`]
+//! does better; tests hold both to the plain operations.
 
+mod adapted;
 mod attention;
 mod curve;
 mod entropy;
@@ -12,6 +14,7 @@ mod rotary;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub(crate) use adapted::adapted;
 pub(crate) use attention::attention;
 pub(crate) use curve::{activate, gated};
 pub(crate) use entropy::cross_entropy;

@@ -4,6 +4,7 @@
 use crate::{
     composed,
     fused::tests::{assert_close, noise, segments, values},
+    lora::Dropout,
     ops::plain,
     positions,
 };
@@ -67,11 +68,23 @@ macro_rules! on_the_cpu {
     };
 }
 
-on_the_cpu!(norms, rotations, attentions, activations, cross_entropies, pieces_add_up);
+on_the_cpu!(adapted_products, norms, rotations, attentions, activations, cross_entropies, pieces_add_up);
 
 fn vector(t: Tensor<2>) -> Tensor<1> {
     let count = t.dims()[1];
     crate::ops::cast(t.reshape([count]), FloatDType::F32)
+}
+
+pub(crate) fn adapted_products(device: &Device) {
+    for (dropout, rows) in [(None, 37), (Some(0.3), 37), (Some(0.05), 301)] {
+        let drawn = dropout.map(|probability| Dropout::new(probability, 7));
+        hold(
+            device,
+            [[rows, 21], [21, 33], [21, 4], [4, 33]],
+            |[x, w, a, b]| composed::adapted(x, w, [a, b], 0.5, drawn),
+            |[x, w, a, b]| plain::adapted(x, w, [a, b], 0.5, drawn),
+        );
+    }
 }
 
 pub(crate) fn norms(device: &Device) {

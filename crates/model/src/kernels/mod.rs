@@ -11,6 +11,7 @@
 mod adamw;
 mod attention;
 mod curve;
+mod dropout;
 mod entropy;
 mod glue;
 mod norm;
@@ -22,6 +23,7 @@ mod tests;
 pub use adamw::{adamw, squares};
 pub(crate) use attention::{weigh, weigh_backward};
 pub(crate) use curve::{activate, activate_backward, gated, gated_backward};
+pub(crate) use dropout::dropped;
 pub(crate) use entropy::cross_entropy;
 pub use glue::takes;
 pub(crate) use norm::{Normed, norm, norm_backward, norm_weight};

@@ -52,7 +52,7 @@ macro_rules! on_a_gpu {
     };
 }
 
-on_a_gpu!(norms, rotations, attentions, activations, cross_entropies, pieces_add_up);
+on_a_gpu!(adapted_products, norms, rotations, attentions, activations, cross_entropies, pieces_add_up);
 
 #[test]
 fn updates() {

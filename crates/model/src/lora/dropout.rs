@@ -8,11 +8,11 @@ use burn::tensor::{Device, Tensor, TensorData};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Dropout {
     /// Two halves of what the seed gives.
-    keys: [u32; 2],
+    pub(crate) keys: [u32; 2],
     /// A draw below it zeroes a value.
-    below: u32,
+    pub(crate) below: u32,
     /// 1/(1 − probability).
-    kept: f32,
+    pub(crate) kept: f32,
 }
 
 impl Dropout {

@@ -1,0 +1,69 @@
+//! A frozen matrix with a trained update beside it: what dropout zeroes is drawn again in the backward pass, not kept.
+
+use super::glue::{Any, Operation, apply};
+#[cfg(feature = "kernels")]
+use crate::kernels;
+use crate::{lora::Dropout, ops::cast};
+use burn::tensor::{FloatDType, Tensor};
+
+/// See [`crate::ops::adapted`].
+pub(crate) fn adapted(
+    x: Tensor<2>,
+    weight: Tensor<2>,
+    [a, b]: [Tensor<2>; 2],
+    scale: f64,
+    dropout: Option<Dropout>,
+) -> Tensor<2> {
+    let inputs = [x, weight, a, b].map(Tensor::into_dispatch);
+    Tensor::from_dispatch(apply(Adapted { scale, dropout }, inputs))
+}
+
+#[derive(Debug)]
+struct Adapted {
+    scale: f64,
+    dropout: Option<Dropout>,
+}
+
+impl Adapted {
+    fn dropped(&self, x: Tensor<2>) -> Tensor<2> {
+        let Some(dropout) = self.dropout else { return x };
+        #[cfg(feature = "kernels")]
+        if kernels::takes(&x) {
+            return kernels::dropped(x, dropout);
+        }
+        let mask = dropout.mask(x.dims(), &x.device());
+        let precision = FloatDType::from(x.dtype());
+        x * cast(mask, precision)
+    }
+}
+
+impl Operation<4> for Adapted {
+    /// The inputs, the matrices as they were given, and scale·dropout(x)·A.
+    type Kept = ([Tensor<2>; 4], Tensor<2>);
+
+    fn forward(&self, inputs: [Any; 4], _: [bool; 4]) -> (Any, Self::Kept) {
+        let kept = inputs.map(Tensor::<2>::from_dispatch);
+        let [x, weight, a, b] = kept.clone();
+        let precision = FloatDType::from(x.dtype());
+        let inner = self.dropped(x.clone()).matmul(cast(a, precision)).mul_scalar(self.scale);
+        let out = x.matmul(cast(weight, precision)) + inner.clone().matmul(cast(b, precision));
+        (out.into_dispatch(), (kept, inner))
+    }
+
+    fn backward(self, ([x, weight, a, b], inner): Self::Kept, dy: Any, wanted: [bool; 4]) -> [Option<Any>; 4] {
+        let dy = Tensor::<2>::from_dispatch(dy);
+        let own = [&x, &weight, &a, &b].map(|tensor| FloatDType::from(tensor.dtype()));
+        let precision = own[0];
+        let flowing = dy.clone().matmul(cast(b, precision).transpose()).mul_scalar(self.scale);
+        let by_x = wanted[0].then(|| {
+            let beside = self.dropped(flowing.clone().matmul(cast(a, precision).transpose()));
+            dy.clone().matmul(cast(weight, precision).transpose()) + beside
+        });
+        let by_weight = wanted[1].then(|| x.clone().transpose().matmul(dy.clone()));
+        let by_a = wanted[2].then(|| self.dropped(x).transpose().matmul(flowing));
+        let by_b = wanted[3].then(|| inner.transpose().matmul(dy));
+        let found = [by_x, by_weight, by_a, by_b].into_iter().zip(own);
+        let mut found = found.map(|(gradient, own)| gradient.map(|gradient| cast(gradient, own).into_dispatch()));
+        std::array::from_fn(|_| found.next().flatten())
+    }
+}
