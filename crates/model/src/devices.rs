@@ -109,9 +109,5 @@ pub fn reserved(device: &Device) -> Option<u64> {
     device.memory_pool_usage().map(|usage| usage.bytes_reserved)
 }
 
-/// What compiles and joins kernels in this build: what was found of a device with one says nothing of another.
-pub const KERNELS: &str = match (cfg!(feature = "spirv"), cfg!(feature = "fusion")) {
-    (true, _) => "spirv, fusion",
-    (false, true) => "wgsl, fusion",
-    (false, false) => "wgsl",
-};
+/// What compiles kernels in this build: what was found of a device with one says nothing of another.
+pub const KERNELS: &str = if cfg!(feature = "spirv") { "spirv" } else { "wgsl" };

@@ -1,5 +1,5 @@
-//! GPUs by Vulkan: Burn over CubeCL over wgpu. Unless the build asks for them (`spirv`), neither fusion nor tuning is built,
-//! so that a device computes in every process with the kernels that its parity check has seen.
+//! GPUs by Vulkan: Burn over CubeCL over wgpu. Neither fusion nor tuning is built, so that a device computes in every process
+//! with the kernels that its parity check has seen.
 
 use super::{Adapter, AdapterKind};
 use burn::tensor::{

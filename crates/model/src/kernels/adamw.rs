@@ -39,7 +39,7 @@ pub fn adamw<const D: usize>(
     ];
     let inputs = [weight.into_dispatch(), gradient.into_dispatch(), taken(first), taken(second)];
     let made = [Made::new(shape, DType::F32), Made::new(flat, DType::F32), Made::new(flat, DType::F32)];
-    let made = launch("adamw", inputs, made, move |inputs, made| {
+    let made = launch(inputs, made, move |inputs, made| {
         let ([weight, gradient, first, second], [after, m, v]) = (inputs.map(plain), made);
         let client = weight.client.clone();
         let (count, dim) = a_unit_each(&client, flat[0]);
@@ -82,7 +82,7 @@ fn taken(moment: &Tensor<1>) -> super::glue::Any {
 pub fn squares<const D: usize>(tensor: Tensor<D>, so_far: Option<Tensor<1>>) -> Tensor<1> {
     let so_far = so_far.unwrap_or_else(|| Tensor::zeros([SUMS], &tensor.device()));
     let inputs = [tensor.into_dispatch(), so_far.into_dispatch()];
-    let [sums] = launch("squares", inputs, [Made::new([SUMS], DType::F32)], |inputs, [sums]| {
+    let [sums] = launch(inputs, [Made::new([SUMS], DType::F32)], |inputs, [sums]| {
         let [tensor, so_far] = inputs.map(plain);
         let client = tensor.client.clone();
         let units = units(&client, 256);

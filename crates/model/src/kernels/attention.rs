@@ -18,7 +18,7 @@ use burn_cubecl::cubecl::{
 pub(crate) fn weigh(products: Tensor<4>, mask: Tensor<4>, scale: f64) -> (Tensor<4>, Tensor<4>) {
     let [batch, heads, seq, keys] = products.dims();
     let made = [Made::new([batch, heads, seq, keys], products.dtype()), Made::new([batch, heads, seq, 1], DType::F32)];
-    let [chosen, log_sums] = launch("weigh", [products, mask].map(Tensor::into_dispatch), made, move |inputs, made| {
+    let [chosen, log_sums] = launch([products, mask].map(Tensor::into_dispatch), made, move |inputs, made| {
         let ([products, mask], [chosen, log_sums]) = (inputs.map(plain), made);
         let client = products.client.clone();
         let (of, units) = (element(&products), units(&client, keys));
@@ -54,7 +54,7 @@ pub(crate) fn weigh_backward(
     let [batch, heads, seq, keys] = shape;
     let made = [0; 2].map(|_| Made::new(shape, products.dtype()));
     let inputs = [products, mask, log_sums, dchosen].map(Tensor::into_dispatch);
-    let made = launch("weigh_backward", inputs, made, move |inputs, [chosen, dscores]| {
+    let made = launch(inputs, made, move |inputs, [chosen, dscores]| {
         let [products, mask, log_sums, dchosen] = inputs.map(plain);
         let client = products.client.clone();
         let (of, units) = (element(&products), units(&client, keys));

@@ -17,7 +17,7 @@ use domain::model::Activation;
 /// `[n, d_ff]` → the same
 pub(crate) fn activate(x: Tensor<2>, kind: Activation) -> Tensor<2> {
     let made = Made::new(x.dims(), x.dtype());
-    let [out] = launch("activate", [x.into_dispatch()], [made], move |inputs, [out]| {
+    let [out] = launch([x.into_dispatch()], [made], move |inputs, [out]| {
         let [x] = inputs.map(plain);
         let (client, of) = (x.client.clone(), element(&x));
         let (count, dim) = a_unit_each(&client, x.meta.num_elements());
@@ -32,7 +32,7 @@ pub(crate) fn activate(x: Tensor<2>, kind: Activation) -> Tensor<2> {
 /// both `[n, d_ff]` → the same
 pub(crate) fn activate_backward(x: Tensor<2>, dy: Tensor<2>, kind: Activation) -> Tensor<2> {
     let made = Made::new(x.dims(), x.dtype());
-    let [dx] = launch("activate_backward", [x, dy].map(Tensor::into_dispatch), [made], move |inputs, [dx]| {
+    let [dx] = launch([x, dy].map(Tensor::into_dispatch), [made], move |inputs, [dx]| {
         let [x, dy] = inputs.map(plain);
         let (client, of) = (x.client.clone(), element(&x));
         let (count, dim) = a_unit_each(&client, x.meta.num_elements());
@@ -48,7 +48,7 @@ pub(crate) fn activate_backward(x: Tensor<2>, dy: Tensor<2>, kind: Activation) -
 /// both `[n, d_ff]` → the same
 pub(crate) fn gated(x: Tensor<2>, up: Tensor<2>, kind: Activation) -> Tensor<2> {
     let made = Made::new(x.dims(), x.dtype());
-    let [out] = launch("gated", [x, up].map(Tensor::into_dispatch), [made], move |inputs, [out]| {
+    let [out] = launch([x, up].map(Tensor::into_dispatch), [made], move |inputs, [out]| {
         let [x, up] = inputs.map(plain);
         let (client, of) = (x.client.clone(), element(&x));
         let (count, dim) = a_unit_each(&client, x.meta.num_elements());
@@ -65,7 +65,7 @@ pub(crate) fn gated(x: Tensor<2>, up: Tensor<2>, kind: Activation) -> Tensor<2> 
 pub(crate) fn gated_backward(x: Tensor<2>, up: Tensor<2>, dy: Tensor<2>, kind: Activation) -> [Tensor<2>; 2] {
     let made = [0; 2].map(|_| Made::new(x.dims(), x.dtype()));
     let inputs = [x, up, dy].map(Tensor::into_dispatch);
-    let made = launch("gated_backward", inputs, made, move |inputs, [dx, dup]| {
+    let made = launch(inputs, made, move |inputs, [dx, dup]| {
         let [x, up, dy] = inputs.map(plain);
         let (client, of) = (x.client.clone(), element(&x));
         let (count, dim) = a_unit_each(&client, x.meta.num_elements());

@@ -14,7 +14,7 @@ use burn_cubecl::cubecl::{self, prelude::*};
 /// `[n, size]` → the same
 pub(crate) fn dropped(x: Tensor<2>, by: Dropout) -> Tensor<2> {
     let made = Made::new(x.dims(), x.dtype());
-    let [out] = launch("dropped", [x.into_dispatch()], [made], move |inputs, [out]| {
+    let [out] = launch([x.into_dispatch()], [made], move |inputs, [out]| {
         let [x] = inputs.map(plain);
         let (client, of) = (x.client.clone(), element(&x));
         let (count, dim) = a_unit_each(&client, x.meta.num_elements());

@@ -18,7 +18,7 @@ pub(crate) fn cross_entropy(logits: Tensor<2>, targets: Tensor<2, tensor::Int>) 
     let [rows, vocab] = logits.dims();
     let made = [Made::new([rows], DType::F32), Made::new([rows, vocab], logits.dtype())];
     let inputs = [logits.into_dispatch(), targets.into_dispatch()];
-    let [losses, gradient] = launch("cross_entropy", inputs, made, move |inputs, [losses, gradient]| {
+    let [losses, gradient] = launch(inputs, made, move |inputs, [losses, gradient]| {
         let [logits, targets] = inputs.map(plain);
         let client = logits.client.clone();
         let (of, units) = ([element(&logits), element(&targets)], units(&client, vocab));

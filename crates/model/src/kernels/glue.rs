@@ -1,5 +1,4 @@
-//! Joins kernels to Burn: which tensors they take, their memory, and what a kernel makes. With Burn's fusion a kernel is an
-//! operation of the queue like any other, and runs when its turn comes; without, at once.
+//! Joins kernels to Burn: which tensors they take, their memory, and what a kernel makes.
 
 use crate::recorded;
 use burn::{
@@ -48,46 +47,15 @@ pub(super) fn plain(tensor: CubeTensor) -> CubeTensor {
 }
 
 /// Runs `kernel` on the memory of `inputs`, at least one, and of what is to be `made`.
-#[cfg(not(feature = "fusion"))]
 pub(super) fn launch<const N: usize, const M: usize>(
-    _name: &'static str,
     inputs: [Any; N],
     made: [Made; M],
-    kernel: impl Fn([CubeTensor; N], [CubeTensor; M]) + Send + Sync + 'static,
+    kernel: impl FnOnce([CubeTensor; N], [CubeTensor; M]),
 ) -> [Any; M] {
     let inputs = inputs.map(primitive);
     let made = made.map(|made| made.place(&inputs[0]));
     kernel(inputs, made.clone());
     made.map(recorded::plain::<Cube>)
-}
-
-#[cfg(feature = "fusion")]
-pub(super) fn launch<const N: usize, const M: usize>(
-    name: &'static str,
-    inputs: [Any; N],
-    made: [Made; M],
-    kernel: impl Fn([CubeTensor; N], [CubeTensor; M]) + Send + Sync + 'static,
-) -> [Any; M] {
-    use burn::backend::fusion::custom::{CustomOpIr, HandleContainer, OperationFn, OperationIr, StreamId, TensorIr};
-    use burn_cubecl::CubeBackend;
-
-    let inputs = inputs.map(primitive);
-    let client = inputs[0].client.clone();
-    let inputs = inputs.map(FloatTensor::<Cube>::into_ir);
-    let named = |made: &Made| TensorIr::uninit(client.create_empty_handle(), made.shape.clone(), made.precision);
-    let names = made.each_ref().map(named);
-    let known = OperationIr::Custom(CustomOpIr::new(name, &inputs, &names));
-    let operation = OperationFn(move |handles: &mut HandleContainer<_>| {
-        let inputs = inputs.each_ref().map(|input| handles.get_float_tensor::<CubeBackend>(input));
-        let made = made.each_ref().map(|made| made.place(&inputs[0]));
-        kernel(inputs, made.clone());
-        for (name, made) in names.iter().zip(made) {
-            handles.register_float_tensor::<CubeBackend>(&name.id, made);
-        }
-        Ok(())
-    });
-    let mut made = client.register(StreamId::current(), known, operation).into_iter();
-    std::array::from_fn(|_| recorded::plain::<Cube>(made.next().expect("one for each name")))
 }
 
 fn primitive(tensor: Any) -> FloatTensor<Cube> {

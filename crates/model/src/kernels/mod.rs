@@ -10,6 +10,7 @@
 
 mod adamw;
 mod attention;
+mod columns;
 mod curve;
 mod dropout;
 mod entropy;
@@ -22,9 +23,10 @@ mod tests;
 
 pub use adamw::{adamw, squares};
 pub(crate) use attention::{weigh, weigh_backward};
+pub(crate) use columns::norm_weight;
 pub(crate) use curve::{activate, activate_backward, gated, gated_backward};
 pub(crate) use dropout::dropped;
 pub(crate) use entropy::cross_entropy;
 pub use glue::takes;
-pub(crate) use norm::{Normed, norm, norm_backward, norm_weight};
+pub(crate) use norm::{Normed, norm, norm_backward};
 pub(crate) use rotary::rotate;

@@ -20,7 +20,7 @@ pub(crate) fn rotate(x: Tensor<4>, cos: Tensor<4>, sin: Tensor<4>, back: bool) -
     let [batch, heads, seq, size] = x.dims();
     let made = Made::new(if back { [batch, seq, heads, size] } else { [batch, heads, seq, size] }, x.dtype());
     let inputs = [x, cos, sin].map(Tensor::into_dispatch);
-    let [out] = launch("rotate", inputs, [made], move |[x, cos, sin], [out]| {
+    let [out] = launch(inputs, [made], move |[x, cos, sin], [out]| {
         let (cos, sin) = (plain(cos), plain(sin));
         let (client, of) = (x.client.clone(), element(&x));
         let (count, dim) = a_unit_each(&client, batch * heads * seq * (size / 2));

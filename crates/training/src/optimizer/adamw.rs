@@ -3,6 +3,8 @@
 use super::{At, Kept};
 use burn::tensor::Tensor;
 use model::fused;
+#[cfg(feature = "kernels")]
+use model::kernels;
 
 /// One update by the clipped gradient. `moments` are the running means of the gradient and of its square, with bias correction at use.
 ///
@@ -18,12 +20,16 @@ pub(super) fn update<const D: usize>(
     if moments.is_empty() {
         moments.extend([gradient.zeros_like(), gradient.zeros_like()]);
     }
-    if fused::takes(&gradient)
-        && let [first, second] = moments.as_mut_slice()
-    {
+    if let [first, second] = moments.as_mut_slice() {
         let (clip, rate, decay, time) = (at.clip, at.rate, at.decay, at.time as u64);
         let by = fused::Update { beta1: s.beta1, beta2: s.beta2, epsilon: s.epsilon, clip, rate, decay, time };
-        return fused::adamw(weight, gradient, [first, second], &by);
+        if fused::takes(&gradient) {
+            return fused::adamw(weight, gradient, [first, second], &by);
+        }
+        #[cfg(feature = "kernels")]
+        if kernels::takes(&gradient) {
+            return kernels::adamw(weight, gradient, [first, second], &by);
+        }
     }
     let gradient = at.clipped(gradient);
     moments[0].inplace(|m| m.mul_scalar(s.beta1).add(gradient.clone().mul_scalar(1.0 - s.beta1)));

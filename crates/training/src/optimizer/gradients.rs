@@ -5,6 +5,8 @@ use burn::{
     optim::GradientsParams,
     tensor::Tensor,
 };
+#[cfg(feature = "kernels")]
+use model::kernels;
 use model::{Decoder, fused};
 
 /// √Σ g² over all weights.
@@ -15,6 +17,12 @@ pub(crate) fn global_norm(decoder: &Decoder, gradients: &GradientsParams) -> f64
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
             match self.0.get::<D>(param.id) {
                 Some(gradient) if fused::takes(&gradient) => self.1 += fused::squares(gradient),
+                #[cfg(feature = "kernels")]
+                Some(gradient) if kernels::takes(&gradient) => {
+                    // One tensor of sums goes from gradient to gradient.
+                    let so_far = self.2.pop();
+                    self.2.push(kernels::squares(gradient, so_far));
+                }
                 Some(gradient) => self.2.push(gradient.square().sum()),
                 None => (),
             }
