@@ -6,7 +6,10 @@ use super::{
 };
 use crate::lora::Dropout;
 use burn::tensor::Tensor;
-use burn_cubecl::cubecl::{self, prelude::*};
+use burn_cubecl::cubecl::{
+    self,
+    prelude::{Tensor as Memory, *},
+};
 
 /// x with some values zeroed and the others scaled. What is zeroed is the same for x and for its gradient.
 ///
@@ -35,8 +38,8 @@ fn mixed(x: u32) -> u32 {
 
 #[cube(launch)]
 fn zeroed<F: Float>(
-    x: &Tensor<F>,
-    out: &mut Tensor<F>,
+    x: &Memory<F>,
+    out: &mut Memory<F>,
     first: u32,
     second: u32,
     below: u32,
