@@ -21,7 +21,7 @@ pub(crate) fn for_build(paths: &Paths) -> Result<()> {
     npm(paths)
 }
 
-/// What the tests need besides: a browser with a software Vulkan driver, and cargo-deny.
+/// What the tests need besides: a browser with a software Vulkan driver, another such driver, and cargo-deny.
 pub(crate) fn for_tests(paths: &Paths) -> Result<()> {
     for_build(paths)?;
     let mut missing = Vec::new();
@@ -31,6 +31,11 @@ pub(crate) fn for_tests(paths: &Paths) -> Result<()> {
     let vulkan = ["/usr/lib/x86_64-linux-gnu/libvulkan.so.1", "/usr/lib/aarch64-linux-gnu/libvulkan.so.1"];
     if !vulkan.iter().any(|path| Path::new(path).exists()) {
         missing.push("libvulkan1");
+    }
+    // A second one, Mesa's: it has f16, which Chromium's has not.
+    let lavapipe = format!("/usr/share/vulkan/icd.d/lvp_icd.{}.json", std::env::consts::ARCH);
+    if !Path::new(&lavapipe).exists() {
+        missing.push("mesa-vulkan-drivers");
     }
     if !missing.is_empty() {
         packages(&missing)?;

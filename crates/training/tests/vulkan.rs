@@ -1,26 +1,34 @@
-//! Training on a real Vulkan device: Chromium's software GPU, which every Debian machine can have. What it computes must be
-//! what Flex computes, through the same trainer: losses, weights, answers, and going on from a checkpoint.
+//! Training on a real Vulkan device: Chromium's software GPU, and Mesa's where f16 is computed, which every Debian machine can
+//! have. What they compute must be what Flex computes, through the same trainer: losses, weights, answers, and going on from
+//! a checkpoint.
 
 mod support;
 
-use domain::{DeviceChoice, Job, TrainEvent};
+use domain::{DeviceChoice, Job, Precision, TrainEvent};
 use model::{Folder, generate};
 use safetensors::SafeTensors;
 use serde_json::Value;
 use std::{fs, path::Path, process::Command, time::Instant};
 use training::{Outcome, StopSignal, measure::measure, parity};
 
-/// Comes with Debian's package `chromium`; the Vulkan loader, with `libvulkan1`.
-const DRIVER: &str = "/usr/lib/chromium/vk_swiftshader_icd.json";
+/// A driver's file for the Vulkan loader (Debian's `libvulkan1`), and the package that it comes with.
+type Driver = (&'static str, &'static str);
+
+const SWIFTSHADER: Driver = ("/usr/lib/chromium/vk_swiftshader_icd.json", "chromium");
+const LAVAPIPE: Driver = if cfg!(target_arch = "aarch64") {
+    ("/usr/share/vulkan/icd.d/lvp_icd.aarch64.json", "mesa-vulkan-drivers")
+} else {
+    ("/usr/share/vulkan/icd.d/lvp_icd.x86_64.json", "mesa-vulkan-drivers")
+};
 /// Set in the process that a test starts.
 const INSIDE: &str = "ANNEAL_TEST_INSIDE";
 
 /// Said by the process whose test held.
 const HELD: &str = "all of it held";
 
-/// Runs a test's body in a process of its own, whose Vulkan loader knows SwiftShader alone. The loader reads the environment
+/// Runs a test's body in a process of its own, whose Vulkan loader knows one driver alone. The loader reads the environment
 /// when it is first used, and a process cannot safely change its own.
-fn on_swiftshader(test: &str, body: fn()) {
+fn on((driver, package): Driver, test: &str, body: fn()) {
     if std::env::var_os(INSIDE).is_some() {
         body();
         // A body that fails does not get here.
@@ -28,13 +36,13 @@ fn on_swiftshader(test: &str, body: fn()) {
         return;
     }
     assert!(
-        Path::new(DRIVER).is_file(),
-        "{DRIVER} is missing: install the packages chromium and libvulkan1 (on Debian: apt install chromium libvulkan1)"
+        Path::new(driver).is_file(),
+        "{driver} is missing: install the packages {package} and libvulkan1 (on Debian: apt install {package} libvulkan1)"
     );
     let out = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture"])
         .env(INSIDE, "1")
-        .env("VK_DRIVER_FILES", DRIVER)
+        .env("VK_DRIVER_FILES", driver)
         .env_remove("VK_ICD_FILENAMES")
         .output()
         .unwrap();
@@ -46,7 +54,7 @@ fn on_swiftshader(test: &str, body: fn()) {
 
 #[test]
 fn the_parity_check_passes() {
-    on_swiftshader("the_parity_check_passes", || {
+    on(SWIFTSHADER, "the_parity_check_passes", || {
         let adapters = model::devices::adapters().unwrap();
         assert_eq!(adapters.len(), 1, "{adapters:?}");
         let info = &adapters[0].info;
@@ -67,7 +75,7 @@ const SHARE: f64 = 1e-3;
 
 #[test]
 fn every_family_agrees_with_transformers() {
-    on_swiftshader("every_family_agrees_with_transformers", || {
+    on(SWIFTSHADER, "every_family_agrees_with_transformers", || {
         let adapter = &model::devices::adapters().unwrap()[0];
         let device = model::devices::open(adapter).unwrap();
         for name in ["llama", "llama_untied", "qwen2", "qwen3", "gemma", "gpt2"] {
@@ -105,7 +113,7 @@ const STEPS: u64 = 6;
 
 #[test]
 fn a_run_learns_what_it_learns_on_flex_and_resumes() {
-    on_swiftshader("a_run_learns_what_it_learns_on_flex_and_resumes", || {
+    on(SWIFTSHADER, "a_run_learns_what_it_learns_on_flex_and_resumes", || {
         let folder = tempfile::tempdir().unwrap();
         let run = |name: &str, device| job(&folder.path().join(name), device);
         let flex = train(&run("flex", DeviceChoice::Flex), None);
@@ -129,6 +137,36 @@ fn a_run_learns_what_it_learns_on_flex_and_resumes() {
         let first = train(&parts, Some(3));
         let second = train(&parts, None);
         assert_eq!((first.losses.len(), second.losses.len()), (3, 3));
+        let resumed: Vec<f64> = first.losses.iter().chain(&second.losses).copied().collect();
+        let off = difference(&resumed, &whole.losses);
+        println!("resumed: {off:.1e} off the run without a stop");
+        assert!(off <= LOSS, "{resumed:?} {:?}", whole.losses);
+    });
+}
+
+/// Of losses in f16, whose products are rounded to 11 bits.
+const HALF_LOSS: f64 = 2e-2;
+
+#[test]
+fn half_precision_learns_what_f32_learns_and_resumes() {
+    on(LAVAPIPE, "half_precision_learns_what_f32_learns_and_resumes", || {
+        let folder = tempfile::tempdir().unwrap();
+        let run = |name: &str, device, precision| {
+            let mut job = job(&folder.path().join(name), device);
+            job.recipe.train.precision = precision;
+            job
+        };
+        let flex = train(&run("flex", DeviceChoice::Flex, Precision::F32), None);
+        let half = |name| run(name, DeviceChoice::Vulkan, Precision::F16);
+        let whole = train(&half("whole"), None);
+        let off = difference(&whole.losses, &flex.losses);
+        println!("losses {:?}, {off:.1e} off Flex", whole.losses);
+        // In f32 it would be a thousandth of that.
+        assert!(off > 1e-5 && off <= HALF_LOSS, "{:?} {:?}", whole.losses, flex.losses);
+        assert!(whole.losses[5] < 0.9 * whole.losses[0], "the loss falls: {:?}", whole.losses);
+
+        let parts = half("parts");
+        let (first, second) = (train(&parts, Some(3)), train(&parts, None));
         let resumed: Vec<f64> = first.losses.iter().chain(&second.losses).copied().collect();
         let off = difference(&resumed, &whole.losses);
         println!("resumed: {off:.1e} off the run without a stop");

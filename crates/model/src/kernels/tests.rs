@@ -1,5 +1,5 @@
 //! Each kernel, through the composed operation that uses it, against the plain operation on the CPU: values and gradients,
-//! on Chromium's software GPU, which every Debian machine can have.
+//! on two software GPUs, which every Debian machine can have: Chromium's in f32, Mesa's in f16 too.
 
 use crate::{
     composed::tests as cases,
@@ -13,33 +13,42 @@ use crate::{
 use burn::tensor::{Device, Tensor};
 use std::{path::Path, process::Command};
 
-/// Comes with Debian's package `chromium`; the Vulkan loader, with `libvulkan1`.
-const DRIVER: &str = "/usr/lib/chromium/vk_swiftshader_icd.json";
+/// The drivers' files for the Vulkan loader (Debian's `libvulkan1`), and the packages that they come with.
+const DRIVERS: [(&str, &str); 2] = [
+    ("/usr/lib/chromium/vk_swiftshader_icd.json", "chromium"),
+    if cfg!(target_arch = "aarch64") {
+        ("/usr/share/vulkan/icd.d/lvp_icd.aarch64.json", "mesa-vulkan-drivers")
+    } else {
+        ("/usr/share/vulkan/icd.d/lvp_icd.x86_64.json", "mesa-vulkan-drivers")
+    },
+];
 /// Set in the process that a test starts.
 const INSIDE: &str = "ANNEAL_TEST_INSIDE";
 /// Said by the process whose test held.
 const HELD: &str = "all of it held";
 
-/// Runs a test's body in a process of its own, whose Vulkan loader knows SwiftShader alone: the loader reads the environment
-/// when it is first used, and a process cannot safely change its own.
-fn on_swiftshader(test: &str, body: impl Fn(&Device)) {
+/// Runs a test's body in a process of its own for each driver, the only one that its Vulkan loader knows: the loader reads the
+/// environment when it is first used, and a process cannot safely change its own.
+fn on_each(test: &str, body: impl Fn(&Device)) {
     if std::env::var_os(INSIDE).is_some() {
         body(&devices::open(&devices::adapters().unwrap()[0]).unwrap());
         // A body that fails does not get here.
         println!("{HELD}");
         return;
     }
-    assert!(Path::new(DRIVER).is_file(), "{DRIVER} is missing: apt install chromium libvulkan1");
-    let out = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", &format!("kernels::tests::{test}"), "--nocapture"])
-        .env(INSIDE, "1")
-        .env("VK_DRIVER_FILES", DRIVER)
-        .env_remove("VK_ICD_FILENAMES")
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&out.stdout) + String::from_utf8_lossy(&out.stderr);
-    // Not by the exit status: when its process ends, SwiftShader at times crashes in its own clean-up.
-    assert!(said.contains(HELD) && said.contains("1 passed"), "{}: {said}", out.status);
+    for (driver, package) in DRIVERS {
+        assert!(Path::new(driver).is_file(), "{driver} is missing: apt install {package} libvulkan1");
+        let out = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", &format!("kernels::tests::{test}"), "--nocapture"])
+            .env(INSIDE, "1")
+            .env("VK_DRIVER_FILES", driver)
+            .env_remove("VK_ICD_FILENAMES")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&out.stdout) + String::from_utf8_lossy(&out.stderr);
+        // Not by the exit status: when its process ends, SwiftShader at times crashes in its own clean-up.
+        assert!(said.contains(HELD) && said.contains("1 passed"), "{driver}: {}: {said}", out.status);
+    }
 }
 
 /// Makes a test of each of the cases.
@@ -47,7 +56,7 @@ macro_rules! on_a_gpu {
     ($($case:ident),*) => {
         $(#[test]
         fn $case() {
-            on_swiftshader(stringify!($case), cases::$case);
+            on_each(stringify!($case), cases::$case);
         })*
     };
 }
@@ -56,7 +65,7 @@ on_a_gpu!(adapted_products, norms, rotations, attentions, activations, cross_ent
 
 #[test]
 fn updates() {
-    on_swiftshader("updates", |device| {
+    on_each("updates", |device| {
         let by = Update { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, clip: 0.5, rate: 0.01, decay: 0.1, time: 3 };
         for count in [1, 3, 257, 5_000] {
             let run = |device: &Device, update: Rule| {
@@ -78,7 +87,7 @@ type Rule = fn(Tensor<1>, Tensor<1>, [&mut Tensor<1>; 2], &Update) -> Tensor<1>;
 
 #[test]
 fn squares_of_all() {
-    on_swiftshader("squares_of_all", |device| {
+    on_each("squares_of_all", |device| {
         let (mut so_far, mut wanted) = (None, 0.0);
         for (seed, count) in [(1, 1), (2, 3), (3, 70_000), (4, 257)] {
             so_far = Some(kernels::squares(noise([count], seed, device), so_far));
