@@ -119,6 +119,9 @@ test('a base model is added in the page, fine-tuned by LoRA, and answers in it',
     await page.getByRole('button', { name: 'Ask' }).click();
     await expect(page.getByText(/tokens\/s/)).toHaveCount(at + 1, { timeout: 60_000 });
   }
+  await expect(page.getByLabel('Prompt')).toHaveValue('');
+  await page.getByLabel('Prompt').press('ArrowUp');
+  await expect(page.getByLabel('Prompt')).toHaveValue(questions[1]);
   const said = await anneal.converse(questions, 'sample', '--run', run, '--max-new-tokens', '6');
   expect(said[1].prompt_tokens).toBeGreaterThan(said[0].prompt_tokens);
   expect(await page.locator('.wrote').allTextContents()).toEqual(said.map(({ text }) => text));

@@ -30,12 +30,21 @@ pub(super) fn Talk(session: Session, family: String) -> impl IntoView {
             && !untrack(|| session.busy())
         {
             session.ask(text);
+            prompt.set(String::new());
         }
     };
     let on_key = move |ev: leptos::ev::KeyboardEvent| {
         if ev.key() == "Enter" && !ev.shift_key() {
             ev.prevent_default();
             ask();
+        }
+        // As in a shell.
+        if ev.key() == "ArrowUp"
+            && prompt.with_untracked(String::is_empty)
+            && let Some(last) = session.exchanges.with_untracked(|all| all.last().copied())
+        {
+            ev.prevent_default();
+            prompt.set(last.prompt.get_value());
         }
     };
     let no_more = move || session.exchanges.with(Vec::is_empty) || session.busy();
@@ -55,7 +64,7 @@ pub(super) fn Talk(session: Session, family: String) -> impl IntoView {
                 <label class="visually-hidden" for="prompt">"Prompt"</label>
                 <textarea id="prompt" rows="2" placeholder="12 + 30 =" prop:value=prompt on:input=move |ev| prompt.set(event_target_value(&ev)) on:keydown=on_key></textarea>
                 <div class="row between">
-                    <span class="dim">{move || if ready() { "Enter sends, Shift+Enter makes a new line" } else { "Load the model to ask it" }}</span>
+                    <span class="dim">{move || if ready() { "Enter sends, Shift+Enter makes a new line, ↑ brings the last question back" } else { "Load the model to ask it" }}</span>
                     <div class="row">
                     <button type="button" class="ghost" hidden=no_more on:click=move |_| session.begin_anew()><Icon name="rotate-ccw"/>"New conversation"</button>
                     {move || if session.busy() {
@@ -86,7 +95,7 @@ fn ExchangeView(exchange: Exchange) -> impl IntoView {
                 };
                 let read = exchange.begun.get_untracked().map(read);
                 view! {
-                    <p class="row dim"><CopyButton text=Signal::derive(move || exchange.text()) label="Copy answer"/>
+                    <p class="row turn-foot dim"><CopyButton text=Signal::derive(move || exchange.text()) label="Copy answer"/>
                         <span><span class="num">{format!("{tokens} tokens · {tokens_per_sec:.0} tokens/s{why}")}</span>{read}" · point at a token for its probability"</span></p>
                 }
                 .into_any()
