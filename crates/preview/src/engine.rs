@@ -3,8 +3,8 @@
 use crate::js;
 use burn::tensor::Device;
 use domain::preview::PreviewBackend;
-use model::{Decoder, Generator, Sampler, config, store};
-use std::collections::BTreeMap;
+use model::{Decoder, Generator, Sampler, config, generate::Memory, store};
+use std::{cell::RefCell, collections::BTreeMap};
 use text::{language::Language, pretrained};
 
 /// Tokens measured on each back end, after one that warms up.
@@ -13,6 +13,8 @@ const MEASURED: usize = 6;
 /// A model ready to write.
 pub(crate) struct Engine {
     pub(crate) decoder: Decoder,
+    /// What the last answer read, for the next in the same conversation.
+    pub(crate) memory: RefCell<Option<Memory>>,
     /// How it is spoken to.
     pub(crate) language: Language,
     pub(crate) backend: PreviewBackend,
@@ -43,7 +45,7 @@ pub(crate) async fn build(files: Files, wanted: PreviewBackend) -> Result<Engine
     let shape = config::from_json(files.texts.get(CONFIG).map_or("", String::as_str)).map_err(|e| e.to_string())?;
     let language = language(&files.texts)?;
     let on = |device: &Device| store::from_safetensors(&shape, &files.weights, device).map_err(|e| e.to_string());
-    let engine = |decoder, backend, reason| Engine { decoder, language, backend, reason };
+    let engine = |decoder, backend, reason| Engine { decoder, memory: RefCell::default(), language, backend, reason };
     if wanted == PreviewBackend::Flex {
         return Ok(engine(on(&Device::flex())?, PreviewBackend::Flex, "CPU: chosen by you".to_owned()));
     }

@@ -8,7 +8,7 @@ use domain::{
     Turn,
     preview::{FromPreview, PreviewBackend, PreviewToken, Rival, SamplerSettings, ToPreview},
 };
-use model::{Generator, Sampler, generate::Memory};
+use model::{Generator, Sampler};
 use std::{
     cell::RefCell,
     collections::{BTreeMap, HashSet},
@@ -25,8 +25,6 @@ const BREATH: f64 = 25.0;
 
 thread_local! {
     static ENGINE: RefCell<Option<Rc<Engine>>> = const { RefCell::new(None) };
-    /// What the last answer read, for the next in the same conversation.
-    static MEMORY: RefCell<Option<Memory>> = const { RefCell::new(None) };
     /// Generations asked to stop.
     static STOPPED: RefCell<HashSet<u32>> = RefCell::new(HashSet::new());
 }
@@ -97,7 +95,6 @@ async fn load(files: BTreeMap<String, String>, backend: PreviewBackend) -> Resul
         model_hash,
         cached,
     });
-    MEMORY.take();
     ENGINE.replace(Some(Rc::new(engine)));
     Ok(())
 }
@@ -119,7 +116,7 @@ async fn generate(question: Question, max_new_tokens: u32, settings: SamplerSett
     let (read, left_out) = (opening.ids.len() as u32, opening.left_out as u32);
     say(&FromPreview::Begun { id, read, context: context as u32, left_out });
     let stops = engine.language.stops();
-    let memory = MEMORY.take();
+    let memory = engine.memory.take();
     let generator = Generator::after(memory, &engine.decoder, &opening.ids, Sampler::new(settings), room);
     let mut generator = generator.map_err(|e| e.to_string())?;
     let (mut made, mut shown) = (Vec::new(), String::new());
@@ -152,7 +149,7 @@ async fn generate(question: Question, max_new_tokens: u32, settings: SamplerSett
         let token = PreviewToken { token: choice.token, text, probability: choice.probability, rivals };
         say(&FromPreview::Token { id, token });
     }
-    MEMORY.replace(Some(generator.into_memory()));
+    engine.memory.replace(Some(generator.into_memory()));
     let tokens = made.len() as u32;
     let tokens_per_sec = f64::from(tokens) * 1e3 / (js::now() - begun).max(0.1);
     say(&FromPreview::Finished { id, finish: finish.to_owned(), tokens, tokens_per_sec, ids: made });

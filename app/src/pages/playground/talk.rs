@@ -64,7 +64,7 @@ pub(super) fn Talk(session: Session, family: String) -> impl IntoView {
                 <label class="visually-hidden" for="prompt">"Prompt"</label>
                 <textarea id="prompt" rows="2" placeholder="12 + 30 =" prop:value=prompt on:input=move |ev| prompt.set(event_target_value(&ev)) on:keydown=on_key></textarea>
                 <div class="row between">
-                    <span class="dim">{move || if ready() { "Enter sends, Shift+Enter makes a new line, ↑ brings the last question back" } else { "Load the model to ask it" }}</span>
+                    <span class="dim">{move || if ready() { "Enter sends, Shift+Enter breaks the line, ↑ recalls" } else { "Load the model to ask it" }}</span>
                     <div class="row">
                     <button type="button" class="ghost" hidden=no_more on:click=move |_| session.begin_anew()><Icon name="rotate-ccw"/>"New conversation"</button>
                     {move || if session.busy() {
