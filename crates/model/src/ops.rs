@@ -186,10 +186,7 @@ pub(crate) mod plain {
     ) -> Tensor<2> {
         let precision = FloatDType::from(x.dtype());
         let times = |x: Tensor<2>, weight| x.matmul(cast(weight, precision));
-        let from = match dropout {
-            Some(dropout) => x.clone() * cast(dropout.mask(x.dims(), &x.device()), precision),
-            None => x.clone(),
-        };
+        let from = dropout.map_or_else(|| x.clone(), |dropout| dropout.apply(x.clone()));
         times(x, weight) + times(times(from, a).mul_scalar(scale), b)
     }
 

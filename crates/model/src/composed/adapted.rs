@@ -31,9 +31,7 @@ impl Adapted {
         if kernels::takes(&x) {
             return kernels::dropped(x, dropout);
         }
-        let mask = dropout.mask(x.dims(), &x.device());
-        let precision = FloatDType::from(x.dtype());
-        x * cast(mask, precision)
+        dropout.apply(x)
     }
 }
 

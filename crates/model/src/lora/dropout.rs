@@ -1,8 +1,8 @@
 //! Dropout whose zeros are a pure function of a seed and a value's place: the same bits on every device, in whatever order and
 //! on however many threads they are drawn. In 32-bit integers, which every device has.
 
-use crate::random::Random;
-use burn::tensor::{Device, Tensor, TensorData};
+use crate::{ops::cast, random::Random};
+use burn::tensor::{FloatDType, Tensor, TensorData};
 
 /// Each value is zeroed with one probability, the others grow so that the mean stays (Srivastava et al. 2014).
 #[derive(Debug, Clone, Copy)]
@@ -33,14 +33,16 @@ impl Dropout {
         }
     }
 
-    /// All factors as a tensor.
+    /// x with some values zeroed, in its precision, on any device: the factors are drawn on the host.
     ///
     /// # Shapes
-    /// → `shape`
-    pub(crate) fn mask(&self, shape: [usize; 2], device: &Device) -> Tensor<2> {
-        let mut factors = vec![0.0; shape[0] * shape[1]];
+    /// `[n, size]` → the same
+    pub(crate) fn apply(&self, x: Tensor<2>) -> Tensor<2> {
+        let mut factors = vec![0.0; x.shape().num_elements()];
         self.fill(0, &mut factors);
-        Tensor::from_data(TensorData::new(factors, shape), device)
+        let factors = Tensor::from_data(TensorData::new(factors, x.dims()), &x.device());
+        let precision = FloatDType::from(x.dtype());
+        x * cast(factors, precision)
     }
 }
 
