@@ -2,59 +2,21 @@
 //! have. What they compute must be what Flex computes, through the same trainer: losses, weights, answers, and going on from
 //! a checkpoint.
 
+#[path = "../../model/tests/support/driver.rs"]
+mod driver;
 mod support;
 
 use domain::{DeviceChoice, Job, Precision, TrainEvent};
+use driver::{LAVAPIPE, SWIFTSHADER, on};
 use model::{Folder, generate};
 use safetensors::SafeTensors;
 use serde_json::Value;
-use std::{fs, path::Path, process::Command, time::Instant};
+use std::{fs, path::Path, time::Instant};
 use training::{Outcome, StopSignal, measure::measure, parity};
-
-/// A driver's file for the Vulkan loader (Debian's `libvulkan1`), and the package that it comes with.
-type Driver = (&'static str, &'static str);
-
-const SWIFTSHADER: Driver = ("/usr/lib/chromium/vk_swiftshader_icd.json", "chromium");
-const LAVAPIPE: Driver = if cfg!(target_arch = "aarch64") {
-    ("/usr/share/vulkan/icd.d/lvp_icd.aarch64.json", "mesa-vulkan-drivers")
-} else {
-    ("/usr/share/vulkan/icd.d/lvp_icd.x86_64.json", "mesa-vulkan-drivers")
-};
-/// Set in the process that a test starts.
-const INSIDE: &str = "ANNEAL_TEST_INSIDE";
-
-/// Said by the process whose test held.
-const HELD: &str = "all of it held";
-
-/// Runs a test's body in a process of its own, whose Vulkan loader knows one driver alone. The loader reads the environment
-/// when it is first used, and a process cannot safely change its own.
-fn on((driver, package): Driver, test: &str, body: fn()) {
-    if std::env::var_os(INSIDE).is_some() {
-        body();
-        // A body that fails does not get here.
-        println!("{HELD}");
-        return;
-    }
-    assert!(
-        Path::new(driver).is_file(),
-        "{driver} is missing: install the packages {package} and libvulkan1 (on Debian: apt install {package} libvulkan1)"
-    );
-    let out = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture"])
-        .env(INSIDE, "1")
-        .env("VK_DRIVER_FILES", driver)
-        .env_remove("VK_ICD_FILENAMES")
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&out.stdout) + String::from_utf8_lossy(&out.stderr);
-    // Not by the exit status: when its process ends, SwiftShader at times crashes in its own clean-up.
-    assert!(said.contains(HELD) && said.contains("1 passed"), "{}: {said}", out.status);
-    print!("{said}");
-}
 
 #[test]
 fn the_parity_check_passes() {
-    on(SWIFTSHADER, "the_parity_check_passes", || {
+    on(&[SWIFTSHADER], "the_parity_check_passes", || {
         let adapters = model::devices::adapters().unwrap();
         assert_eq!(adapters.len(), 1, "{adapters:?}");
         let info = &adapters[0].info;
@@ -75,7 +37,7 @@ const SHARE: f64 = 1e-3;
 
 #[test]
 fn every_family_agrees_with_transformers() {
-    on(SWIFTSHADER, "every_family_agrees_with_transformers", || {
+    on(&[SWIFTSHADER], "every_family_agrees_with_transformers", || {
         let adapter = &model::devices::adapters().unwrap()[0];
         let device = model::devices::open(adapter).unwrap();
         for name in ["llama", "llama_untied", "qwen2", "qwen3", "gemma", "gpt2"] {
@@ -113,7 +75,7 @@ const STEPS: u64 = 6;
 
 #[test]
 fn a_run_learns_what_it_learns_on_flex_and_resumes() {
-    on(SWIFTSHADER, "a_run_learns_what_it_learns_on_flex_and_resumes", || {
+    on(&[SWIFTSHADER], "a_run_learns_what_it_learns_on_flex_and_resumes", || {
         let folder = tempfile::tempdir().unwrap();
         let run = |name: &str, device| job(&folder.path().join(name), device);
         let flex = train(&run("flex", DeviceChoice::Flex), None);
@@ -149,7 +111,7 @@ const HALF_LOSS: f64 = 2e-2;
 
 #[test]
 fn half_precision_learns_what_f32_learns_and_resumes() {
-    on(LAVAPIPE, "half_precision_learns_what_f32_learns_and_resumes", || {
+    on(&[LAVAPIPE], "half_precision_learns_what_f32_learns_and_resumes", || {
         let folder = tempfile::tempdir().unwrap();
         let run = |name: &str, device, precision| {
             let mut job = job(&folder.path().join(name), device);

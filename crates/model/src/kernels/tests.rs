@@ -1,6 +1,9 @@
 //! Each kernel, through the composed operation that uses it, against the plain operation on the CPU: values and gradients,
 //! on two software GPUs, which every Debian machine can have: Chromium's in f32, Mesa's in f16 too.
 
+#[path = "../../tests/support/driver.rs"]
+mod driver;
+
 use crate::{
     composed::tests as cases,
     devices,
@@ -11,44 +14,11 @@ use crate::{
     kernels,
 };
 use burn::tensor::{Device, Tensor};
-use std::{path::Path, process::Command};
+use driver::{LAVAPIPE, SWIFTSHADER, on};
 
-/// The drivers' files for the Vulkan loader (Debian's `libvulkan1`), and the packages that they come with.
-const DRIVERS: [(&str, &str); 2] = [
-    ("/usr/lib/chromium/vk_swiftshader_icd.json", "chromium"),
-    if cfg!(target_arch = "aarch64") {
-        ("/usr/share/vulkan/icd.d/lvp_icd.aarch64.json", "mesa-vulkan-drivers")
-    } else {
-        ("/usr/share/vulkan/icd.d/lvp_icd.x86_64.json", "mesa-vulkan-drivers")
-    },
-];
-/// Set in the process that a test starts.
-const INSIDE: &str = "ANNEAL_TEST_INSIDE";
-/// Said by the process whose test held.
-const HELD: &str = "all of it held";
-
-/// Runs a test's body in a process of its own for each driver, the only one that its Vulkan loader knows: the loader reads the
-/// environment when it is first used, and a process cannot safely change its own.
 fn on_each(test: &str, body: impl Fn(&Device)) {
-    if std::env::var_os(INSIDE).is_some() {
-        body(&devices::open(&devices::adapters().unwrap()[0]).unwrap());
-        // A body that fails does not get here.
-        println!("{HELD}");
-        return;
-    }
-    for (driver, package) in DRIVERS {
-        assert!(Path::new(driver).is_file(), "{driver} is missing: apt install {package} libvulkan1");
-        let out = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", &format!("kernels::tests::{test}"), "--nocapture"])
-            .env(INSIDE, "1")
-            .env("VK_DRIVER_FILES", driver)
-            .env_remove("VK_ICD_FILENAMES")
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&out.stdout) + String::from_utf8_lossy(&out.stderr);
-        // Not by the exit status: when its process ends, SwiftShader at times crashes in its own clean-up.
-        assert!(said.contains(HELD) && said.contains("1 passed"), "{driver}: {}: {said}", out.status);
-    }
+    let body = || body(&devices::open(&devices::adapters().unwrap()[0]).unwrap());
+    on(&[SWIFTSHADER, LAVAPIPE], &format!("kernels::tests::{test}"), body);
 }
 
 /// Makes a test of each of the cases.
