@@ -29,6 +29,7 @@ const ONLY: &[(&str, &[&str])] = &[
     ("sqlx", &["storage"]),
     ("object_store", &["storage"]),
     ("burn", &["model", "preview", "training"]),
+    ("burn-cubecl", &["model"]),
     ("burn-store", &["model", "training"]),
     ("axum", &["server"]),
     ("tower-http", &["server"]),
