@@ -1,7 +1,12 @@
 //! One transformer block, pre-norm with two residual branches: its weights and how it is run. What differs between
 //! families is read from the config's `design`.
 
-use crate::{cache::KvCache, lora::Adapter, ops};
+use crate::{
+    cache::KvCache,
+    compute::{Compute, Digits},
+    lora::Adapter,
+    ops,
+};
 use burn::{
     module::{Module, Param},
     tensor::{FloatDType, Tensor},
@@ -20,11 +25,11 @@ pub struct Linear {
 impl Linear {
     /// # Shapes
     /// `[n, in]` → `[n, out]`
-    pub(crate) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+    pub(crate) fn forward(&self, x: Tensor<2>, digits: Digits) -> Tensor<2> {
         let bias = self.bias.as_ref().map(Param::val);
         match &self.lora {
-            None => ops::linear(x, self.weight.val(), bias),
-            Some(adapter) => ops::biased(adapter.beside(x, self.weight.val()), bias),
+            None => ops::linear(x, self.weight.val(), bias, digits),
+            Some(adapter) => ops::biased(adapter.beside(x, self.weight.val(), digits), bias),
         }
     }
 }
@@ -78,7 +83,7 @@ pub struct Pass {
     /// Added to the scores: 0 where a token may look, far below 0 where not. `[rows or 1, 1, seq, keys]`
     pub(crate) mask: Tensor<4>,
     /// What the blocks compute in between two norms and a residual sum.
-    pub(crate) compute: FloatDType,
+    pub(crate) compute: Compute,
 }
 
 impl Block {
@@ -91,10 +96,10 @@ impl Block {
         pass: &Pass,
         cache: Option<(&mut KvCache, usize)>,
     ) -> Tensor<3> {
-        let normed = |norm: &Norm, x: &Tensor<3>| ops::cast(norm.forward(x.clone(), config), pass.compute);
+        let normed = |norm: &Norm, x: &Tensor<3>| ops::cast(norm.forward(x.clone(), config), pass.compute.tensors);
         let attended = self.attend(normed(&self.attention_norm, &x), config, pass, cache);
         let x = x + ops::cast(attended, FloatDType::F32);
-        let fed = self.feed(normed(&self.feed_norm, &x), config);
+        let fed = self.feed(normed(&self.feed_norm, &x), config, pass.compute.digits);
         x + ops::cast(fed, FloatDType::F32)
     }
 
@@ -108,9 +113,9 @@ impl Block {
         cache: Option<(&mut KvCache, usize)>,
     ) -> Tensor<3> {
         let [batch, seq, d] = x.dims();
-        let flat = x.reshape([batch * seq, d]);
+        let (flat, digits) = (x.reshape([batch * seq, d]), pass.compute.digits);
         let turn = |linear: &Linear, norm: &Option<Norm>, heads: usize| {
-            let split = linear.forward(flat.clone()).reshape([batch, seq, heads, config.head_dim]);
+            let split = linear.forward(flat.clone(), digits).reshape([batch, seq, heads, config.head_dim]);
             let split = match norm {
                 Some(norm) => norm.forward(split, config),
                 None => split,
@@ -129,19 +134,19 @@ impl Block {
         }
         let mixed = ops::attention(query, key, value, pass.mask.clone());
         let joined = mixed.swap_dims(1, 2).reshape([batch * seq, config.heads * config.head_dim]);
-        self.output.forward(joined).reshape([batch, seq, d])
+        self.output.forward(joined, digits).reshape([batch, seq, d])
     }
 
     /// # Shapes
     /// `x` `[batch, seq, d_model]` → the same
-    fn feed(&self, x: Tensor<3>, config: &ModelConfig) -> Tensor<3> {
+    fn feed(&self, x: Tensor<3>, config: &ModelConfig, digits: Digits) -> Tensor<3> {
         let [batch, seq, d] = x.dims();
         let flat = x.reshape([batch * seq, d]);
         let kind = config.design.activation;
         let inner = match &self.gate {
-            Some(gate) => ops::gated(gate.forward(flat.clone()), self.up.forward(flat), kind),
-            None => ops::activate(self.up.forward(flat), kind),
+            Some(gate) => ops::gated(gate.forward(flat.clone(), digits), self.up.forward(flat, digits), kind),
+            None => ops::activate(self.up.forward(flat, digits), kind),
         };
-        self.down.forward(inner).reshape([batch, seq, d])
+        self.down.forward(inner, digits).reshape([batch, seq, d])
     }
 }

@@ -3,13 +3,14 @@
 
 use crate::{
     block::{Block, Linear, Norm},
+    compute::Compute,
     decoder::Decoder,
     random::Random,
     weights::{Part, Place},
 };
 use burn::{
     module::{Param, ParamId},
-    tensor::{Device, FloatDType, Tensor, TensorData},
+    tensor::{Device, Tensor, TensorData},
 };
 use domain::{
     ModelConfig,
@@ -58,7 +59,7 @@ pub(crate) fn build<S: Source>(config: &ModelConfig, source: &mut S, device: &De
     b.layer = 0;
     let norm = b.norm(Part::FinalNorm, d, layered)?;
     let head = when(!c.tie_embeddings, || b.matrix(Part::Head, [d, c.vocab]))?;
-    Ok(Decoder { embedding, positions, blocks, norm, head, config: c.clone(), compute: FloatDType::F32 })
+    Ok(Decoder { embedding, positions, blocks, norm, head, config: c.clone(), compute: Compute::F32 })
 }
 
 fn when<T, E>(wanted: bool, make: impl FnOnce() -> Result<T, E>) -> Result<Option<T>, E> {

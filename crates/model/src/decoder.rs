@@ -5,6 +5,7 @@ use crate::{
     block::{Block, Norm, Pass},
     build::{self, Fresh},
     cache::KvCache,
+    compute::{Compute, Digits},
     ops,
     positions::{self, MASKED},
 };
@@ -29,7 +30,7 @@ pub struct Decoder {
     pub(crate) config: ModelConfig,
     /// What the blocks and the output head compute in, where a whole sequence is read at once.
     #[module(skip)]
-    pub(crate) compute: FloatDType,
+    pub(crate) compute: Compute,
 }
 
 impl Decoder {
@@ -47,15 +48,12 @@ impl Decoder {
     }
 
     /// The same model with its matrix products and what lies between them in another precision; weights, the residual
-    /// stream, norms, softmax and loss stay f32 (Micikevicius et al. 2018). Generation is f32 always.
+    /// stream, norms, softmax and loss stay f32 (Micikevicius et al. 2018). On a CPU that has matrix units for bf16 only the
+    /// operands of products are rounded to it, and those of attention are not. Generation is f32 always.
     #[must_use]
-    pub fn computing_in(self, compute: FloatDType) -> Self {
-        Self { compute, ..self }
-    }
-
-    /// What [`Decoder::hidden`] and the output head compute in.
-    pub fn compute(&self) -> FloatDType {
-        self.compute
+    pub fn computing_in(self, precision: FloatDType) -> Self {
+        let units = ops::in_eight_digits(&self.embedding.val());
+        Self { compute: Compute::of(precision, units), ..self }
     }
 
     pub fn device(&self) -> Device {
@@ -145,14 +143,14 @@ impl Decoder {
         let [rows, new] = ids.dims();
         let (places, mask) = cache.places(new, MASKED);
         let mask = Tensor::from_data(TensorData::new(mask, [rows, 1, new, cache.capacity()]), &ids.device());
-        let pass = self.pass(&places, rows, mask, FloatDType::F32);
+        let pass = self.pass(&places, rows, mask, Compute::F32);
         let mut x = self.embed(ids, &places, rows);
         for (layer, block) in self.blocks.iter().enumerate() {
             x = block.forward(x, &self.config, &pass, Some((&mut *cache, layer)));
         }
         cache.advance(new);
         let last = self.finish(x).narrow(1, new - 1, 1).reshape([rows, self.config.d_model]);
-        ops::linear(last, self.output(), None)
+        ops::linear(last, self.output(), None, Digits::All)
     }
 
     /// In f32, whatever they are computed in.
@@ -160,7 +158,8 @@ impl Decoder {
     /// # Shapes
     /// `hidden` `[n, d_model]` → `[n, vocab]`
     pub fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
-        ops::cast(ops::linear(ops::cast(hidden, self.compute), self.output(), None), FloatDType::F32)
+        let Compute { tensors, digits } = self.compute;
+        ops::cast(ops::linear(ops::cast(hidden, tensors), self.output(), None, digits), FloatDType::F32)
     }
 
     /// The summed cross-entropy, in nats, of the rows of `hidden` that `places` names, each with its target.
@@ -168,7 +167,8 @@ impl Decoder {
     /// # Shapes
     /// `hidden` `[n, d_model]` → `[1]`
     pub fn cross_entropy(&self, hidden: Tensor<2>, places: &[i32], targets: &[i32]) -> Tensor<1> {
-        ops::cross_entropy(ops::cast(hidden, self.compute), self.output(), places, targets)
+        let Compute { tensors, digits } = self.compute;
+        ops::cross_entropy(ops::cast(hidden, tensors), self.output(), places, targets, digits)
     }
 
     /// The output head, be it the embedding's.
@@ -186,11 +186,11 @@ impl Decoder {
     ///
     /// # Shapes
     /// `places` `[rows·seq]`, `mask` `[rows, 1, seq, keys]`
-    fn pass(&self, places: &[i64], rows: usize, mask: Tensor<4>, compute: FloatDType) -> Pass {
+    fn pass(&self, places: &[i64], rows: usize, mask: Tensor<4>, compute: Compute) -> Pass {
         let rotary = self.config.design.positions == Positions::Rotary;
         let rotation = rotary.then(|| {
             let (cos, sin) = positions::rotation(&self.config, places, rows, &mask.device());
-            (ops::cast(cos, compute), ops::cast(sin, compute))
+            (ops::cast(cos, compute.tensors), ops::cast(sin, compute.tensors))
         });
         Pass { rotation, mask, compute }
     }

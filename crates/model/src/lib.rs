@@ -6,6 +6,7 @@ mod build;
 pub mod cache;
 #[cfg(not(target_family = "wasm"))]
 mod composed;
+pub mod compute;
 pub mod config;
 pub mod decoder;
 pub mod devices;

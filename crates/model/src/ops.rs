@@ -2,9 +2,9 @@
 //! operations of [`crate::fused`]; where else gradients are wanted, for those of [`crate::composed`]; those of [`plain`] run
 //! on every device.
 
-use crate::lora::Dropout;
 #[cfg(not(target_family = "wasm"))]
 use crate::{composed, fused};
+use crate::{compute::Digits, lora::Dropout};
 use burn::tensor::{FloatDType, Tensor};
 use domain::model::Activation;
 
@@ -39,13 +39,22 @@ macro_rules! composed {
     };
 }
 
-/// x·W + b, in the precision of x.
+/// Whether products of `tensor` can be had of eight digits: it lies on a CPU that has matrix units.
+#[cfg_attr(target_family = "wasm", allow(unused_variables))]
+pub(crate) fn in_eight_digits(tensor: &Tensor<2>) -> bool {
+    #[cfg(not(target_family = "wasm"))]
+    return fused::takes(tensor) && fused::matrix_units();
+    #[cfg(target_family = "wasm")]
+    false
+}
+
+/// x·W + b, in the precision of x; `digits`: those of operands that count, where x is f32.
 ///
 /// # Shapes
 /// `x` `[n, in]`, `weight` `[in, out]`, `bias` `[out]` → `[n, out]`
-pub(crate) fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
+pub(crate) fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>, digits: Digits) -> Tensor<2> {
     let precision = FloatDType::from(x.dtype());
-    biased(product(x, cast(weight, precision)), bias)
+    biased(product(x, cast(weight, precision), digits), bias)
 }
 
 /// x + b, in the precision of x.
@@ -63,6 +72,7 @@ pub(crate) fn biased(x: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
 }
 
 /// x·W + scale·(dropout(x)·A)·B (LoRA; Hu et al. 2021), in the precision of x. The update is never made dense.
+/// `digits`: as in [`linear`].
 ///
 /// # Shapes
 /// `x` `[n, in]`, `weight` `[in, out]`, A `[in, rank]`, B `[rank, out]` → `[n, out]`
@@ -72,14 +82,15 @@ pub(crate) fn adapted(
     adapter: [Tensor<2>; 2],
     scale: f64,
     dropout: Option<Dropout>,
+    digits: Digits,
 ) -> Tensor<2> {
-    fused!(x, fused::adapted(x, weight, adapter, scale, dropout));
+    fused!(x, fused::adapted(x, weight, adapter, scale, dropout, digits));
     composed!(x, composed::adapted(x, weight, adapter, scale, dropout));
     plain::adapted(x, weight, adapter, scale, dropout)
 }
 
-fn product(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
-    fused!(x, fused::linear(x, weight));
+fn product(x: Tensor<2>, weight: Tensor<2>, digits: Digits) -> Tensor<2> {
+    fused!(x, fused::linear(x, weight, digits));
     x.matmul(weight)
 }
 
@@ -166,8 +177,14 @@ pub(crate) fn activate(x: Tensor<2>, kind: Activation) -> Tensor<2> {
 ///
 /// # Shapes
 /// `hidden` `[n, d_model]`, `head` `[d_model, vocab]` → `[1]`
-pub(crate) fn cross_entropy(hidden: Tensor<2>, head: Tensor<2>, places: &[i32], targets: &[i32]) -> Tensor<1> {
-    fused!(hidden, fused::cross_entropy(hidden, head, places, targets));
+pub(crate) fn cross_entropy(
+    hidden: Tensor<2>,
+    head: Tensor<2>,
+    places: &[i32],
+    targets: &[i32],
+    digits: Digits,
+) -> Tensor<1> {
+    fused!(hidden, fused::cross_entropy(hidden, head, places, targets, digits));
     composed!(hidden, composed::cross_entropy(hidden, head, places, targets));
     plain::cross_entropy(hidden, head, places, targets)
 }

@@ -60,6 +60,7 @@ fn read(device: DeviceInfo, verdict: Verdict) -> DeviceCheck {
             let agrees = parity.agrees();
             let Parity { loss, gradient, step_seconds, .. } = parity;
             let note = match (device.backend.as_str(), agrees) {
+                ("flex", true) if model::fused::matrix_units() => "repeats itself exactly; has matrix units for bf16",
                 ("flex", true) => "repeats itself exactly",
                 (_, true) => "agrees with Flex",
                 (_, false) => "differs: do not train on it",

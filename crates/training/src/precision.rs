@@ -28,8 +28,9 @@ pub(crate) fn doubt(compute: FloatDType, opened: &Opened) -> Option<String> {
     let name = &opened.info.name;
     match (compute, opened.half, opened.info.backend.as_str()) {
         (FloatDType::F32, ..) | (_, true, _) => None,
+        (FloatDType::BF16, false, "flex") if model::fused::matrix_units() => None,
         (_, false, "flex") => {
-            Some(format!("precision: {}, as the recipe asks; the CPU computes f32 faster", key(compute)))
+            Some(format!("precision: {}, as the recipe asks; this CPU computes f32 faster", key(compute)))
         }
         (_, false, _) => Some(format!(
             "precision: {}, as the recipe asks; {name} was not found to agree with the CPU in it: do not trust this run",
@@ -117,7 +118,7 @@ mod tests {
         assert_eq!(doubts(FloatDType::F32, "cuda", false), "");
         assert_eq!(doubts(FloatDType::BF16, "cuda", true), "");
         assert!(doubts(FloatDType::F16, "vulkan", false).ends_with("do not trust this run"));
-        assert!(doubts(FloatDType::F16, "flex", false).ends_with("the CPU computes f32 faster"));
+        assert!(doubts(FloatDType::F16, "flex", false).ends_with("this CPU computes f32 faster"));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::{
     lanes::vectorised,
     product::{Matrix, Threads, multiply, product},
 };
-use crate::{lora::Dropout, recorded::Operation};
+use crate::{compute::Digits, lora::Dropout, recorded::Operation};
 use burn::{
     backend::{Flex, flex::FlexTensor},
     tensor::Tensor,
@@ -25,15 +25,17 @@ pub(crate) fn adapted(
     [a, b]: [Tensor<2>; 2],
     scale: f64,
     dropout: Option<Dropout>,
+    digits: Digits,
 ) -> Tensor<2> {
     let inputs = [x, weight, a, b].map(Tensor::into_dispatch);
-    Tensor::from_dispatch(apply(Adapted { scale: scale as f32, dropout }, inputs))
+    Tensor::from_dispatch(apply(Adapted { scale: scale as f32, dropout, digits }, inputs))
 }
 
 #[derive(Debug)]
 struct Adapted {
     scale: f32,
     dropout: Option<Dropout>,
+    digits: Digits,
 }
 
 impl Adapted {
@@ -53,36 +55,37 @@ impl Operation<Flex, 4> for Adapted {
         let inputs = [plain(x), dense(weight), dense(a), dense(b)];
         let [x, weight, a, b] = inputs.each_ref().map(matrix);
         let (rows, rank, columns) = (x.rows(), a.columns(), weight.columns());
+        let threads = Threads::All(self.digits);
         let from = self.dropped(values(&inputs[0]));
         let mut inner = vec![0.0; rows * rank];
-        multiply(&mut inner, Matrix::plain(&from, [rows, x.columns()]), a, self.scale, false, Threads::All);
-        let mut out = product(x, weight, Threads::All);
-        multiply(&mut out, Matrix::plain(&inner, [rows, rank]), b, 1.0, true, Threads::All);
+        multiply(&mut inner, Matrix::plain(&from, [rows, x.columns()]), a, self.scale, false, threads);
+        let mut out = product(x, weight, threads);
+        multiply(&mut out, Matrix::plain(&inner, [rows, rank]), b, 1.0, true, threads);
         (tensor(out, [rows, columns]), (inputs, Arc::new(inner)))
     }
 
     fn backward(self, (inputs, inner): Self::Kept, dy: FlexTensor, wanted: [bool; 4]) -> [Option<FlexTensor>; 4] {
         let ([x, weight, a, b], dy) = (inputs.each_ref().map(matrix), dense(dy));
         let dy = matrix(&dy);
-        let (rows, rank) = (x.rows(), a.columns());
+        let (rows, rank, threads) = (x.rows(), a.columns(), Threads::All(self.digits));
         let mut flowing = vec![0.0; rows * rank];
-        multiply(&mut flowing, dy, b.transposed(), self.scale, false, Threads::All);
+        multiply(&mut flowing, dy, b.transposed(), self.scale, false, threads);
         let flowing = Matrix::plain(&flowing, [rows, rank]);
         let by_x = wanted[0].then(|| {
-            let mut dx = product(dy, weight.transposed(), Threads::All);
+            let mut dx = product(dy, weight.transposed(), threads);
             match &self.dropout {
-                Some(dropout) => add_dropped(dropout, &mut dx, &product(flowing, a.transposed(), Threads::All)),
-                None => multiply(&mut dx, flowing, a.transposed(), 1.0, true, Threads::All),
+                Some(dropout) => add_dropped(dropout, &mut dx, &product(flowing, a.transposed(), threads)),
+                None => multiply(&mut dx, flowing, a.transposed(), 1.0, true, threads),
             }
             tensor(dx, [rows, x.columns()])
         });
-        let by_weight = wanted[1].then(|| product(x.transposed(), dy, Threads::All));
+        let by_weight = wanted[1].then(|| product(x.transposed(), dy, threads));
         let by_a = wanted[2].then(|| {
             let from = self.dropped(values(&inputs[0]));
-            product(Matrix::plain(&from, [rows, x.columns()]).transposed(), flowing, Threads::All)
+            product(Matrix::plain(&from, [rows, x.columns()]).transposed(), flowing, threads)
         });
         let inner = Matrix::plain(&inner, [rows, rank]);
-        let by_b = wanted[3].then(|| product(inner.transposed(), dy, Threads::All));
+        let by_b = wanted[3].then(|| product(inner.transposed(), dy, threads));
         let shaped =
             |values: Option<Vec<f32>>, like: Matrix<'_>| values.map(|v| tensor(v, [like.rows(), like.columns()]));
         [by_x, shaped(by_weight, weight), shaped(by_a, a), shaped(by_b, b)]

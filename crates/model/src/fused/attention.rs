@@ -5,6 +5,7 @@ use super::{
     heads::Heads,
     lanes::{dot, exp, largest, sum, vectorised},
     product::{Matrix, Threads, multiply},
+    room::Room,
 };
 use rayon::prelude::*;
 
@@ -232,12 +233,14 @@ fn exponentials(values: &mut [f32]) -> (f32, f32) {
 
 /// Vectors that lie head by head, place by place: `batch · heads` parts of `[places, size]` → `[batch, places, heads, size]`.
 fn joined<P: AsRef<[f32]> + Sync>(parts: &[P], [batch, heads, places, size]: [usize; 4]) -> Vec<f32> {
-    let mut out = vec![0.0; batch * heads * places * size];
-    out.par_chunks_mut(heads * size).with_min_len(BLOCK).enumerate().for_each(|(number, out)| {
-        let (row, place) = (number / places, number % places);
-        for (head, out) in out.chunks_exact_mut(size).enumerate() {
-            out.copy_from_slice(&parts[row * heads + head].as_ref()[place * size..(place + 1) * size]);
+    let mut out = Room::of(batch * heads * places * size);
+    out.parts(BLOCK * heads * size).enumerate().for_each(|(block, out)| {
+        for (number, out) in (block * BLOCK..).zip(out.chunks_exact_mut(heads * size)) {
+            let (row, place) = (number / places, number % places);
+            for (head, out) in out.chunks_exact_mut(size).enumerate() {
+                out.copy_from_slice(&parts[row * heads + head].as_ref()[place * size..(place + 1) * size]);
+            }
         }
     });
-    out
+    out.written()
 }

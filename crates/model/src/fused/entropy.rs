@@ -3,8 +3,9 @@
 
 use super::{
     lanes::{exp, largest, sum, vectorised},
-    product::{Matrix, Threads, multiply},
+    product::{Matrix, Threads, multiply, product},
 };
+use crate::compute::Digits;
 use rayon::prelude::*;
 
 /// Logits that exist at one time, about.
@@ -35,6 +36,7 @@ pub(crate) fn cross_entropy(
     targets: &[i32],
     head: Head<'_>,
     wanted: [bool; 2],
+    digits: Digits,
 ) -> Found {
     let Head { size, vocab, .. } = head;
     let weights = if head.tied {
@@ -43,17 +45,17 @@ pub(crate) fn cross_entropy(
         Matrix::plain(head.values, [size, vocab])
     };
     let step = (LOGITS / vocab).max(TOKENS).min(places.len().max(1));
-    let mut loss = 0.0f64;
+    let (mut loss, threads) = (0.0f64, Threads::All(digits));
     let mut gradients =
         [(wanted[0], hidden.len()), (wanted[1], head.values.len())].map(|(w, n)| w.then(|| vec![0.0; n]));
-    let (mut states, mut logits) = (vec![0.0; step * size], vec![0.0; step * vocab]);
+    let mut states = vec![0.0; step * size];
     for (places, targets) in places.chunks(step).zip(targets.chunks(step)) {
-        let (states, logits) = (&mut states[..places.len() * size], &mut logits[..places.len() * vocab]);
+        let states = &mut states[..places.len() * size];
         for (state, &place) in states.chunks_exact_mut(size).zip(places) {
             state.copy_from_slice(&hidden[place as usize * size..(place as usize + 1) * size]);
         }
         let inputs = Matrix::plain(states, [places.len(), size]);
-        multiply(logits, inputs, weights, 1.0, false, Threads::All);
+        let mut logits = product(inputs, weights, threads);
         let losses: Vec<f32> = logits
             .par_chunks_mut(vocab)
             .zip(targets)
@@ -65,15 +67,15 @@ pub(crate) fn cross_entropy(
             })
             .collect();
         loss += losses.iter().map(|&l| f64::from(l)).sum::<f64>();
-        let slopes = Matrix::plain(logits, [places.len(), vocab]);
+        let slopes = Matrix::plain(&logits, [places.len(), vocab]);
         let [dh, dw] = &mut gradients;
         match dw {
-            Some(dw) if head.tied => multiply(dw, slopes.transposed(), inputs, 1.0, true, Threads::All),
-            Some(dw) => multiply(dw, inputs.transposed(), slopes, 1.0, true, Threads::All),
+            Some(dw) if head.tied => multiply(dw, slopes.transposed(), inputs, 1.0, true, threads),
+            Some(dw) => multiply(dw, inputs.transposed(), slopes, 1.0, true, threads),
             None => (),
         }
         let Some(dh) = dh else { continue };
-        multiply(states, slopes, weights.transposed(), 1.0, false, Threads::All);
+        multiply(states, slopes, weights.transposed(), 1.0, false, threads);
         for (state, &place) in states.chunks_exact(size).zip(places) {
             for (sum, value) in dh[place as usize * size..].iter_mut().zip(state) {
                 *sum += value;

@@ -1,6 +1,9 @@
 //! x·σ(s(x)), with or without a second factor, in one pass: SiLU, GELU by its tanh form, and the gated layers of both.
 
-use super::lanes::{sigmoid, vectorised};
+use super::{
+    lanes::{sigmoid, vectorised},
+    room::Room,
+};
 use domain::model::Activation;
 use rayon::prelude::*;
 
@@ -45,8 +48,8 @@ fn bend(x: f32, curve: Curve) -> (f32, f32) {
 
 /// x·σ(s(x))·up
 pub(crate) fn gated(x: &[f32], up: &[f32], curve: Curve) -> Vec<f32> {
-    let mut out = vec![0.0; x.len()];
-    out.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).zip(up.par_chunks(CHUNK)).for_each(|((out, x), up)| {
+    let mut out = Room::of(x.len());
+    out.parts(CHUNK).zip(x.par_chunks(CHUNK)).zip(up.par_chunks(CHUNK)).for_each(|((out, x), up)| {
         vectorised(
             #[inline(always)]
             || {
@@ -56,13 +59,13 @@ pub(crate) fn gated(x: &[f32], up: &[f32], curve: Curve) -> Vec<f32> {
             },
         );
     });
-    out
+    out.written()
 }
 
 /// Gradients of x and up.
 pub(crate) fn gated_backward(x: &[f32], up: &[f32], dy: &[f32], curve: Curve) -> (Vec<f32>, Vec<f32>) {
-    let (mut dx, mut du) = (vec![0.0; x.len()], vec![0.0; x.len()]);
-    let outputs = dx.par_chunks_mut(CHUNK).zip(du.par_chunks_mut(CHUNK));
+    let (mut dx, mut du) = (Room::of(x.len()), Room::of(x.len()));
+    let outputs = dx.parts(CHUNK).zip(du.parts(CHUNK));
     let inputs = x.par_chunks(CHUNK).zip(up.par_chunks(CHUNK)).zip(dy.par_chunks(CHUNK));
     outputs.zip(inputs).for_each(|((dx, du), ((x, up), dy))| {
         vectorised(
@@ -76,13 +79,13 @@ pub(crate) fn gated_backward(x: &[f32], up: &[f32], dy: &[f32], curve: Curve) ->
             },
         );
     });
-    (dx, du)
+    (dx.written(), du.written())
 }
 
 /// x·σ(s(x))
 pub(crate) fn plain(x: &[f32], curve: Curve) -> Vec<f32> {
-    let mut out = vec![0.0; x.len()];
-    out.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(out, x)| {
+    let mut out = Room::of(x.len());
+    out.parts(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(out, x)| {
         vectorised(
             #[inline(always)]
             || {
@@ -92,13 +95,13 @@ pub(crate) fn plain(x: &[f32], curve: Curve) -> Vec<f32> {
             },
         );
     });
-    out
+    out.written()
 }
 
 /// Gradient of x.
 pub(crate) fn plain_backward(x: &[f32], dy: &[f32], curve: Curve) -> Vec<f32> {
-    let mut dx = vec![0.0; x.len()];
-    dx.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).zip(dy.par_chunks(CHUNK)).for_each(|((dx, x), dy)| {
+    let mut dx = Room::of(x.len());
+    dx.parts(CHUNK).zip(x.par_chunks(CHUNK)).zip(dy.par_chunks(CHUNK)).for_each(|((dx, x), dy)| {
         vectorised(
             #[inline(always)]
             || {
@@ -109,5 +112,5 @@ pub(crate) fn plain_backward(x: &[f32], dy: &[f32], curve: Curve) -> Vec<f32> {
             },
         );
     });
-    dx
+    dx.written()
 }

@@ -15,12 +15,15 @@ mod heads;
 pub mod lanes;
 mod norm;
 pub mod product;
+mod room;
 mod rotary;
 #[cfg(test)]
 pub(crate) mod tests;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod tiles;
 mod vector;
 
-use crate::recorded::Operation;
+use crate::{compute::Digits, recorded::Operation};
 pub use adamw::Update;
 pub(crate) use adapted::adapted;
 use attention::{Attention as Look, Span};
@@ -36,23 +39,40 @@ use glue::{
 use product::{Threads, product};
 use std::sync::Arc;
 
-/// Makes the calling thread one of those that compute, so that it works instead of sleeping until the others are done: a
-/// training otherwise goes to sleep some thousand times a step. To be called once, before anything is computed, by a
-/// thread that computes until the process ends; does nothing where it cannot help.
+/// Whether the CPU has matrix units and this process may use them.
+pub fn matrix_units() -> bool {
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    return tiles::here();
+    #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
+    false
+}
+
+/// Makes this process one that computes until it ends. The calling thread becomes one of those that compute, so that it works instead of
+/// sleeping until the others are done: a training otherwise goes to sleep some thousand times a step. Memory that was freed is kept for
+/// the next tensors: a training otherwise gives it back and asks for it again some hundred times a step, each page to be cleared anew. To
+/// be called once, before anything is computed; does nothing where it cannot help.
 pub fn compute_here() {
     if std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1) {
         // An error means that the threads are there already: then all stays as it was.
         let _ = rayon::ThreadPoolBuilder::new().use_current_thread().build_global();
     }
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    for setting in [libc::M_MMAP_THRESHOLD, libc::M_TRIM_THRESHOLD] {
+        #[allow(unsafe_code, reason = "a setting of the C library's allocator")]
+        // SAFETY: two of its settings, which concern the memory that it has free; it may refuse them.
+        unsafe {
+            libc::mallopt(setting, i32::MAX);
+        }
+    }
 }
 
 /// See [`crate::ops::linear`].
-pub(crate) fn linear(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
-    Tensor::from_dispatch(apply(Linear, [x.into_dispatch(), weight.into_dispatch()]))
+pub(crate) fn linear(x: Tensor<2>, weight: Tensor<2>, digits: Digits) -> Tensor<2> {
+    Tensor::from_dispatch(apply(Linear(digits), [x.into_dispatch(), weight.into_dispatch()]))
 }
 
 #[derive(Debug)]
-struct Linear;
+struct Linear(Digits);
 
 impl Operation<Flex, 2> for Linear {
     type Kept = [FlexTensor; 2];
@@ -60,7 +80,7 @@ impl Operation<Flex, 2> for Linear {
     fn forward(&self, inputs: [FlexTensor; 2], _: [bool; 2]) -> (FlexTensor, Self::Kept) {
         let inputs = inputs.map(dense);
         let [x, weight] = inputs.each_ref().map(matrix);
-        (by_row(product(x, weight, Threads::All), [x.rows(), weight.columns()]), inputs)
+        (by_row(product(x, weight, Threads::All(self.0)), [x.rows(), weight.columns()]), inputs)
     }
 
     fn backward(self, kept: Self::Kept, dy: FlexTensor, wanted: [bool; 2]) -> [Option<FlexTensor>; 2] {
@@ -68,7 +88,7 @@ impl Operation<Flex, 2> for Linear {
         let dy = matrix(&dy);
         let shapes = [[x.rows(), x.columns()], [weight.rows(), weight.columns()]];
         let [dx, dw] = [(dy, weight.transposed()), (x.transposed(), dy)];
-        let found = |(a, b), shape, wanted: bool| wanted.then(|| by_row(product(a, b, Threads::All), shape));
+        let found = |(a, b), shape, wanted: bool| wanted.then(|| by_row(product(a, b, Threads::All(self.0)), shape));
         [found(dx, shapes[0], wanted[0]), found(dw, shapes[1], wanted[1])]
     }
 }
@@ -214,8 +234,14 @@ impl Operation<Flex, 1> for Activate {
 }
 
 /// See [`crate::ops::cross_entropy`].
-pub(crate) fn cross_entropy(hidden: Tensor<2>, head: Tensor<2>, places: &[i32], targets: &[i32]) -> Tensor<1> {
-    let operation = CrossEntropy { places: places.to_vec(), targets: targets.to_vec() };
+pub(crate) fn cross_entropy(
+    hidden: Tensor<2>,
+    head: Tensor<2>,
+    places: &[i32],
+    targets: &[i32],
+    digits: Digits,
+) -> Tensor<1> {
+    let operation = CrossEntropy { places: places.to_vec(), targets: targets.to_vec(), digits };
     Tensor::from_dispatch(apply(operation, [hidden.into_dispatch(), head.into_dispatch()]))
 }
 
@@ -223,6 +249,7 @@ pub(crate) fn cross_entropy(hidden: Tensor<2>, head: Tensor<2>, places: &[i32], 
 struct CrossEntropy {
     places: Vec<i32>,
     targets: Vec<i32>,
+    digits: Digits,
 }
 
 impl Operation<Flex, 2> for CrossEntropy {
@@ -238,7 +265,7 @@ impl Operation<Flex, 2> for CrossEntropy {
         let shape = head.layout().shape();
         let (size, vocab) = if tied { (shape[1], shape[0]) } else { (shape[0], shape[1]) };
         let of = entropy::Head { values: values(&head), size, vocab, tied };
-        let found = entropy::cross_entropy(values(&hidden), &self.places, &self.targets, of, wanted);
+        let found = entropy::cross_entropy(values(&hidden), &self.places, &self.targets, of, wanted, self.digits);
         let [dh, dw] = found.gradients;
         let dw = dw.map(|dw| {
             let dw = like(dw, &head);

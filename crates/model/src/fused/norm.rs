@@ -1,6 +1,9 @@
 //! RMSNorm in one pass forwards and one backwards.
 
-use super::lanes::{dot, dot3, vectorised};
+use super::{
+    lanes::{dot, dot3, vectorised},
+    room::Room,
+};
 use rayon::prelude::*;
 
 /// Rows that one task norms. Constant, so that the weight's gradient is summed in one order on any number of threads.
@@ -9,9 +12,9 @@ const ROWS: usize = 64;
 /// x / √(mean(x²) + ε) · weight for each row of `weight.len()` values. Returns it and each row's 1 / √(mean(x²) + ε).
 pub(crate) fn forward(x: &[f32], weight: &[f32], epsilon: f32) -> (Vec<f32>, Vec<f32>) {
     let size = weight.len();
-    let mut out = vec![0.0; x.len()];
+    let mut out = Room::of(x.len());
     let mut scales = vec![0.0; x.len() / size];
-    let tasks = out.par_chunks_mut(ROWS * size).zip(scales.par_chunks_mut(ROWS)).zip(x.par_chunks(ROWS * size));
+    let tasks = out.parts(ROWS * size).zip(scales.par_chunks_mut(ROWS)).zip(x.par_chunks(ROWS * size));
     tasks.for_each(|((out, scales), x)| {
         vectorised(
             #[inline(always)]
@@ -26,14 +29,14 @@ pub(crate) fn forward(x: &[f32], weight: &[f32], epsilon: f32) -> (Vec<f32>, Vec
             },
         );
     });
-    (out, scales)
+    (out.written(), scales)
 }
 
 /// Gradients of x and of the weight, from the output's gradient `dy`.
 pub(crate) fn backward(x: &[f32], weight: &[f32], scales: &[f32], dy: &[f32]) -> (Vec<f32>, Vec<f32>) {
     let size = weight.len();
-    let mut dx = vec![0.0; x.len()];
-    let tasks = dx.par_chunks_mut(ROWS * size).zip(x.par_chunks(ROWS * size)).zip(dy.par_chunks(ROWS * size));
+    let mut dx = Room::of(x.len());
+    let tasks = dx.parts(ROWS * size).zip(x.par_chunks(ROWS * size)).zip(dy.par_chunks(ROWS * size));
     let parts: Vec<Vec<f32>> = tasks
         .zip(scales.par_chunks(ROWS))
         .map(|(((dx, x), dy), scales)| {
@@ -60,5 +63,5 @@ pub(crate) fn backward(x: &[f32], weight: &[f32], scales: &[f32], dy: &[f32]) ->
             *sum += value;
         }
     }
-    (dx, dw)
+    (dx.written(), dw)
 }

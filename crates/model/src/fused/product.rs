@@ -1,6 +1,10 @@
-//! Matrix products on slices by the `gemm` crate, which Flex uses too; transposed and strided operands are not copied.
+//! Matrix products on slices: by matrix units where the CPU has them and they take less time, else by the `gemm` crate, which Flex
+//! uses too. It does not copy transposed and strided operands.
 
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+use super::tiles;
 use super::vector;
+use crate::compute::Digits;
 use gemm::Parallelism;
 
 /// A matrix that lies in a slice.
@@ -39,6 +43,11 @@ impl<'a> Matrix<'a> {
         self.columns
     }
 
+    /// The slice and the distances from one row and from one column to the next.
+    pub(super) fn lies(self) -> (&'a [f32], [usize; 2]) {
+        (self.values, self.strides)
+    }
+
     pub fn transposed(self) -> Self {
         let ([row, column], rows, columns) = (self.strides, self.columns, self.rows);
         Self { rows, columns, strides: [column, row], ..self }
@@ -48,10 +57,10 @@ impl<'a> Matrix<'a> {
 /// Who computes a product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Threads {
-    /// The caller, which is one of many.
+    /// The caller, which is one of many, with all digits.
     One,
-    /// All of the pool.
-    All,
+    /// All of the pool, with so much of the operands.
+    All(Digits),
 }
 
 /// out = scale · a·b, added to what `out` holds when `add`; `out` lies row behind row.
@@ -76,7 +85,7 @@ pub fn product(a: Matrix<'_>, b: Matrix<'_>, threads: Threads) -> Vec<f32> {
     if a.columns == 0 {
         return vec![0.0; size];
     }
-    if let (Threads::All, 1, 1) = (threads, a.rows, a.strides[1]) {
+    if let (Threads::All(_), 1, 1) = (threads, a.rows, a.strides[1]) {
         assert_eq!(a.columns, b.rows, "shapes of a product");
         let (x, weight) = (&a.values[..a.columns], b.values.get(..b.rows * b.columns).unwrap_or_default());
         if b.strides == [b.columns, 1] {
@@ -103,7 +112,19 @@ unsafe fn write(out: *mut f32, a: Matrix<'_>, b: Matrix<'_>, scale: f32, add: bo
     assert_eq!(a.columns, b.rows, "shapes of a product");
     // Below this many multiplications (192³, as in Flex) waking threads costs more than they bring.
     let many = a.rows * a.columns * b.columns >= 7_077_888;
-    let parallelism = if threads == Threads::All && many { Parallelism::Rayon(0) } else { Parallelism::None };
+    let (all, digits) = match threads {
+        Threads::One => (false, Digits::All),
+        Threads::All(digits) => (many, digits),
+    };
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    if tiles::worthwhile(a.rows, a.columns, b.columns, digits) && tiles::here() {
+        // SAFETY: as this function's.
+        let done = unsafe { tiles::multiply(out, a, b, scale, add, all, digits) };
+        if done {
+            return;
+        }
+    }
+    let parallelism = if all { Parallelism::Rayon(0) } else { Parallelism::None };
     // SAFETY: `Matrix::new` checked that both operands end within their slices.
     unsafe {
         gemm::gemm(
@@ -139,7 +160,7 @@ mod tests {
         let (a, b) = ([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [1.0, 0.0, 2.0, -1.0, 1.0, 1.0]);
         let mut out = [1.0; 4];
         // [[1,2,3],[4,5,6]] · [[1,0],[2,−1],[1,1]] = [[8,1],[20,1]]
-        multiply(&mut out, Matrix::plain(&a, [2, 3]), Matrix::plain(&b, [3, 2]), 0.5, false, Threads::All);
+        multiply(&mut out, Matrix::plain(&a, [2, 3]), Matrix::plain(&b, [3, 2]), 0.5, false, Threads::All(Digits::All));
         assert_eq!(out, [4.0, 0.5, 10.0, 0.5]);
         // [[1,4],[2,5],[3,6]]ᵀ is the same; its first two columns times b's first two rows: [[5,−2],[14,−5]].
         let left = Matrix::new(&a, [2, 2], [3, 1]);
@@ -149,8 +170,11 @@ mod tests {
         let (at, bt) = (Matrix::plain(&a, [2, 3]).transposed(), Matrix::plain(&b, [3, 2]).transposed());
         multiply(&mut turned, bt, at, 1.0, false, Threads::One);
         assert_eq!(turned, [8.0, 20.0, 1.0, 1.0]);
-        assert_eq!(product(bt, at, Threads::All), turned);
-        assert_eq!(product(Matrix::plain(&[], [2, 0]), Matrix::plain(&[], [0, 1]), Threads::All), [0.0; 2]);
+        assert_eq!(product(bt, at, Threads::All(Digits::All)), turned);
+        assert_eq!(
+            product(Matrix::plain(&[], [2, 0]), Matrix::plain(&[], [0, 1]), Threads::All(Digits::All)),
+            [0.0; 2]
+        );
     }
 
     #[test]

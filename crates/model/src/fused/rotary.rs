@@ -1,6 +1,6 @@
 //! Rotary positions in one pass; backwards it is the same turn the other way.
 
-use super::{heads::Heads, lanes::vectorised};
+use super::{heads::Heads, lanes::vectorised, room::Room};
 use rayon::prelude::*;
 
 /// Places that one task turns.
@@ -12,34 +12,32 @@ pub(crate) fn turn(x: Heads<'_>, cos: &[f32], sin: &[f32], back: bool) -> Vec<f3
     let [batch, heads, places, size] = x.shape;
     let (half, way) = (size / 2, if back { -1.0 } else { 1.0 });
     let shared = cos.len() == places * size;
-    let mut out = vec![0.0; batch * heads * places * size];
-    if out.is_empty() {
-        return out;
+    let mut out = Room::of(batch * heads * places * size);
+    if x.shape.contains(&0) {
+        return out.written();
     }
-    let rows = out.par_chunks_mut(heads * places * size).enumerate();
-    rows.flat_map(|(row, out)| out.par_chunks_mut(heads * PLACES * size).enumerate().map(move |(i, o)| (row, i, o)))
-        .for_each(|(row, chunk, out)| {
-            vectorised(
-                #[inline(always)]
-                || {
-                    for (offset, out) in out.chunks_exact_mut(heads * size).enumerate() {
-                        let place = chunk * PLACES + offset;
-                        let angle = (if shared { place } else { row * places + place }) * size;
-                        let (cos, sin) = (&cos[angle..angle + half], &sin[angle..angle + half]);
-                        for (head, out) in out.chunks_exact_mut(size).enumerate() {
-                            let (first, second) = x.vector(row, head, place).split_at(half);
-                            let (out_first, out_second) = out.split_at_mut(half);
-                            let turned = out_first.iter_mut().zip(out_second);
-                            for ((y, z), ((a, b), (cos, sin))) in
-                                turned.zip(first.iter().zip(second).zip(cos.iter().zip(sin)))
-                            {
-                                *y = a * cos - b * (sin * way);
-                                *z = b * cos + a * (sin * way);
-                            }
+    out.parts(PLACES * heads * size).enumerate().for_each(|(part, out)| {
+        vectorised(
+            #[inline(always)]
+            || {
+                for (number, out) in (part * PLACES..).zip(out.chunks_exact_mut(heads * size)) {
+                    let (row, place) = (number / places, number % places);
+                    let angle = (if shared { place } else { number }) * size;
+                    let (cos, sin) = (&cos[angle..angle + half], &sin[angle..angle + half]);
+                    for (head, out) in out.chunks_exact_mut(size).enumerate() {
+                        let (first, second) = x.vector(row, head, place).split_at(half);
+                        let (out_first, out_second) = out.split_at_mut(half);
+                        let turned = out_first.iter_mut().zip(out_second);
+                        for ((y, z), ((a, b), (cos, sin))) in
+                            turned.zip(first.iter().zip(second).zip(cos.iter().zip(sin)))
+                        {
+                            *y = a * cos - b * (sin * way);
+                            *z = b * cos + a * (sin * way);
                         }
                     }
-                },
-            );
-        });
-    out
+                }
+            },
+        );
+    });
+    out.written()
 }

@@ -2,6 +2,7 @@
 
 use super::{Curve, takes};
 use crate::{
+    compute::Digits,
     fused,
     lora::Dropout,
     ops::plain,
@@ -172,12 +173,12 @@ fn cross_entropies() {
     let places = &places[..targets.len()];
     hold(
         [[150, 12], [12, 101]],
-        |[h, w]| fused::cross_entropy(h, w, places, &targets),
+        |[h, w]| fused::cross_entropy(h, w, places, &targets, Digits::All),
         |[h, w]| plain::cross_entropy(h, w, places, &targets),
     );
     hold(
         [[150, 12], [101, 12]],
-        |[h, w]| fused::cross_entropy(h, w.transpose(), places, &targets),
+        |[h, w]| fused::cross_entropy(h, w.transpose(), places, &targets, Digits::All),
         |[h, w]| plain::cross_entropy(h, w.transpose(), places, &targets),
     );
 }
@@ -186,7 +187,7 @@ fn cross_entropies() {
 fn a_frozen_head_gets_no_gradient() {
     let device = Device::flex().autodiff();
     let (hidden, head) = (noise([4, 6], 1, &device).require_grad(), noise([6, 9], 2, &device));
-    let gradients = fused::cross_entropy(hidden.clone(), head.clone(), &[0, 2], &[3, 4]).backward();
+    let gradients = fused::cross_entropy(hidden.clone(), head.clone(), &[0, 2], &[3, 4], Digits::All).backward();
     let found = values(hidden.grad(&gradients).unwrap());
     assert!(head.grad(&gradients).is_none());
     let gradients = plain::cross_entropy(hidden.clone(), head, &[0, 2], &[3, 4]).backward();
@@ -195,14 +196,36 @@ fn a_frozen_head_gets_no_gradient() {
 
 #[test]
 fn products() {
-    hold([[37, 20], [20, 33]], |[x, w]| fused::linear(x, w), |[x, w]| x.matmul(w));
+    hold([[37, 20], [20, 33]], |[x, w]| fused::linear(x, w, Digits::All), |[x, w]| x.matmul(w));
     // A single row, of lengths that tasks and vectors do and do not divide.
     for [rows, columns] in [[20, 33], [2_007, 101], [6, 70_000]] {
-        hold([[1, rows], [rows, columns]], |[x, w]| fused::linear(x, w), |[x, w]| x.matmul(w));
+        hold([[1, rows], [rows, columns]], |[x, w]| fused::linear(x, w, Digits::All), |[x, w]| x.matmul(w));
         let turned = [[1, rows], [columns, rows]];
-        hold(turned, |[x, w]| fused::linear(x, w.transpose()), |[x, w]| x.matmul(w.transpose()));
+        hold(turned, |[x, w]| fused::linear(x, w.transpose(), Digits::All), |[x, w]| x.matmul(w.transpose()));
     }
-    hold([[20, 5], [20, 33]], |[x, w]| fused::linear(x.transpose(), w), |[x, w]| x.transpose().matmul(w));
+    hold([[20, 5], [20, 33]], |[x, w]| fused::linear(x.transpose(), w, Digits::All), |[x, w]| x.transpose().matmul(w));
+    // Large enough for matrix units.
+    hold([[150, 70], [70, 130]], |[x, w]| fused::linear(x, w, Digits::All), |[x, w]| x.matmul(w));
+}
+
+/// Rounded operands where there are matrix units, all digits where not: either way within some of bf16's.
+#[test]
+fn eight_digits() {
+    let device = Device::flex().autodiff();
+    let [x, w, dy] = [([150, 70], 1), ([70, 130], 2), ([150, 130], 3)].map(|(shape, seed)| noise(shape, seed, &device));
+    let run = |compute: &dyn Fn(Tensor<2>, Tensor<2>) -> Tensor<2>| {
+        let [x, w] = [x.clone(), w.clone()].map(Tensor::require_grad);
+        let out = compute(x.clone(), w.clone());
+        let gradients = (out.clone() * dy.clone()).sum().backward();
+        [values(out), values(x.grad(&gradients).unwrap()), values(w.grad(&gradients).unwrap())]
+    };
+    let found = run(&|x, w| fused::linear(x, w, Digits::Eight));
+    let wanted = run(&|x, w| x.matmul(w));
+    for (found, wanted) in found.iter().zip(&wanted) {
+        let norm = |values: &mut dyn Iterator<Item = f32>| values.map(|v| f64::from(v).powi(2)).sum::<f64>().sqrt();
+        let off = norm(&mut found.iter().zip(wanted).map(|(f, w)| f - w)) / norm(&mut wanted.iter().copied());
+        assert!(off < 4e-3 && (off > 1e-4) == fused::matrix_units(), "{off:.1e}");
+    }
 }
 
 #[test]
@@ -212,14 +235,14 @@ fn adapted_products() {
         let drawn = dropout.map(|probability| Dropout::new(probability, 7));
         hold(
             [[rows, 21], [21, 33], [21, 4], [4, 33]],
-            |[x, w, a, b]| fused::adapted(x, w, [a, b], 0.5, drawn),
+            |[x, w, a, b]| fused::adapted(x, w, [a, b], 0.5, drawn, Digits::All),
             |[x, w, a, b]| plain::adapted(x, w, [a, b], 0.5, drawn),
         );
     }
     let device = Device::flex().autodiff();
     let [x, w] = [noise([5, 6], 1, &device), noise([6, 3], 2, &device)];
     let adapter = [noise([6, 2], 3, &device).require_grad(), noise([2, 3], 4, &device).require_grad()];
-    let gradients = fused::adapted(x.clone(), w.clone(), adapter.clone(), 1.0, None).sum().backward();
+    let gradients = fused::adapted(x.clone(), w.clone(), adapter.clone(), 1.0, None, Digits::All).sum().backward();
     assert!(w.grad(&gradients).is_none() && x.grad(&gradients).is_none(), "both are frozen");
     assert!(adapter.iter().all(|tensor| tensor.grad(&gradients).is_some()));
 }

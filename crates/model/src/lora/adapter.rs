@@ -1,7 +1,7 @@
 //! The trained update beside one frozen matrix.
 
 use super::Dropout;
-use crate::{ops, random::Random};
+use crate::{compute::Digits, ops, random::Random};
 use burn::{
     module::{Module, Param, ParamId},
     tensor::{Device, Tensor, TensorData},
@@ -48,9 +48,9 @@ impl Adapter {
     ///
     /// # Shapes
     /// `x` `[n, in]`, `weight` `[in, out]` → `[n, out]`
-    pub(crate) fn beside(&self, x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
+    pub(crate) fn beside(&self, x: Tensor<2>, weight: Tensor<2>, digits: Digits) -> Tensor<2> {
         let dropout = self.drawn.filter(|_| self.dropout > 0.0).map(|seed| Dropout::new(self.dropout, seed));
-        ops::adapted(x, weight, [self.a.val(), self.b.val()], self.scale, dropout)
+        ops::adapted(x, weight, [self.a.val(), self.b.val()], self.scale, dropout, digits)
     }
 
     /// scale·A·B, for merging.
