@@ -75,7 +75,12 @@ pub(super) const SECTIONS: &[(&str, &[Key])] = &[
             key("train.accumulate", "Accumulate", "Batches a step", Number),
             key("train.batch_total", "Batch in all", "Sequences a step, for auto", Number),
             key("train.recompute", "Recompute", "Less memory, a third more work", Choice(&["false", "true"])),
-            key("train.precision", "Precision", "Half for a GPU that has it", Choice(&["auto", "f32", "bf16", "f16"])),
+            key(
+                "train.precision",
+                "Precision",
+                "Half, where the chip has units for it",
+                Choice(&["auto", "f32", "bf16", "f16"]),
+            ),
             key("train.max_minutes", "Minutes at most", "Empty: no limit", Number),
             key("seed", "Seed", "", Number),
             key("device", "Device", "", Choice(&["auto", "flex", "vulkan", "cuda"])),
