@@ -2,6 +2,8 @@
 //! operations of [`crate::fused`]; where else gradients are wanted, for those of [`crate::composed`]; those of [`plain`] run
 //! on every device.
 
+#![cfg_attr(target_family = "wasm", allow(unused_variables, reason = "what fused operations alone look at"))]
+
 #[cfg(not(target_family = "wasm"))]
 use crate::{composed, fused};
 use crate::{compute::Digits, lora::Dropout};
@@ -40,7 +42,6 @@ macro_rules! composed {
 }
 
 /// Whether products of `tensor` can be had of eight digits: it lies on a CPU that has matrix units.
-#[cfg_attr(target_family = "wasm", allow(unused_variables))]
 pub(crate) fn in_eight_digits(tensor: &Tensor<2>) -> bool {
     #[cfg(not(target_family = "wasm"))]
     return fused::takes(tensor) && fused::matrix_units();
