@@ -2,7 +2,6 @@
 //! rename). Loading verifies hashes and passes over a torn one for the one before it.
 
 use crate::{
-    memory,
     optimizer::{Optimizer, Saved},
     patience::Patience,
     precision::LossScale,
@@ -134,8 +133,6 @@ impl Checkpoints {
         optimizer: &Optimizer,
     ) -> Result<u64, TrainError> {
         fs::create_dir_all(part).map_err(TrainError::Disk)?;
-        // Whole files are about to be made in memory; gradients leave holes that they do not fit in.
-        memory::give_back();
         let weights = trained_weights(decoder)?;
         let (updates, kept) = optimizer.save();
         let kept = kept.to_bytes();

@@ -3,7 +3,6 @@
 
 use crate::{
     checkpoint::{sha256, write_atomic},
-    memory,
     run::{Run, TrainError},
     start::Start,
 };
@@ -35,7 +34,6 @@ pub(crate) fn write(
 ) -> Result<Vec<ExportedFile>, TrainError> {
     let folder = run.job.work.join("export");
     fs::create_dir_all(&folder).map_err(TrainError::Disk)?;
-    memory::give_back();
     let mut exported = match (&run.language, start.folder()) {
         (Language::Own(tokenizer), _) => own(plain, tokenizer, &folder)?,
         (language, Some(base)) => tuned(plain, base, language, &folder)?,

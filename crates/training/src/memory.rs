@@ -38,18 +38,6 @@ fn left_in_groups(root: &Path, group: &Path) -> Option<u64> {
         .min()
 }
 
-/// Gives what was freed back to the system. A process that computes keeps it for the next tensors
-/// (`model::fused::compute_here`); that must not be counted as taken, nor lie about while something of another shape needs
-/// much.
-pub(crate) fn give_back() {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    #[allow(unsafe_code, reason = "a call of the C library's allocator")]
-    // SAFETY: it concerns memory alone that nobody holds.
-    unsafe {
-        libc::malloc_trim(0);
-    }
-}
-
 /// Bytes resident now.
 pub fn resident() -> u64 {
     status("VmRSS")

@@ -185,10 +185,7 @@ fn measure(decoder: &Decoder, batch: &Batch, objective: Objective, on_cpu: bool)
 
 /// Bytes that this process takes where the model lies: what a GPU once gave it keeps for the next pass.
 fn held(decoder: &Decoder) -> u64 {
-    devices::reserved(&decoder.device()).unwrap_or_else(|| {
-        memory::give_back();
-        memory::resident()
-    })
+    devices::reserved(&decoder.device()).unwrap_or_else(memory::resident)
 }
 
 /// Seconds of a forward and backward pass whose gradients go unused.

@@ -19,8 +19,6 @@ const TOLERANCE: f64 = 0.2;
 /// Runs `body` in a process of its own, whose memory nothing else has touched; it gives the estimate and the peak in bytes.
 fn alone(test: &str, body: fn() -> (u64, u64)) {
     if env::var_os(INSIDE).is_some() {
-        // As the program does: an allocator that keeps what was freed must not be counted twice.
-        model::fused::compute_here();
         let (estimate, peak) = body();
         println!("\nestimate and peak {estimate} {peak}");
         return;
