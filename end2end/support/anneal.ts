@@ -48,6 +48,8 @@ export class Anneal {
         if (error) fail(new Error(`anneal ${args.join(' ')}: ${stderr || error.message}`));
         else done(stdout);
       });
+      // A command may end before it is sent what it does not read; how it ended is told above.
+      child.stdin!.on('error', (error: NodeJS.ErrnoException) => error.code === 'EPIPE' || fail(error));
       child.stdin!.end(input);
     });
   }

@@ -8,10 +8,10 @@ pub fn matrix_units() -> bool {
     false
 }
 
-/// Makes this process one that computes until it ends. The calling thread becomes one of those that compute, so that it works instead of
-/// sleeping until the others are done: a training otherwise goes to sleep some thousand times a step. Memory that was freed is kept for
-/// the next tensors: a training otherwise gives it back and asks for it again some hundred times a step, each page to be cleared anew. To
-/// be called once, before anything is computed; does nothing where it cannot help.
+/// Makes this process one that computes until it ends. The calling thread becomes one of those that compute, so that it
+/// works instead of sleeping until the others are done: a training otherwise goes to sleep some thousand times a step. Memory
+/// that was freed is kept for the next tensors: a training otherwise gives it back and asks for it again some hundred times a
+/// step, each page to be cleared anew. To be called once, before anything is computed; does nothing where it cannot help.
 pub fn compute_here() {
     if std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1) {
         // An error means that the threads are there already: then all stays as it was.

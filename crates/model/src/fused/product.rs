@@ -1,5 +1,5 @@
-//! Matrix products on slices: by matrix units where the CPU has them and they take less time, else by the `gemm` crate, which Flex
-//! uses too. It does not copy transposed and strided operands.
+//! Matrix products on slices: by matrix units where the CPU has them and they take less time, else by the `gemm` crate,
+//! which Flex uses too. It does not copy transposed and strided operands.
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 use super::tiles;

@@ -1,5 +1,5 @@
-//! Memory for results that tasks write: each task clears its own part, on its own core and just before it writes there, instead of one
-//! thread all of it beforehand.
+//! Memory for results that tasks write: each task clears its own part, on its own core and just before it writes there,
+//! instead of one thread all of it beforehand.
 
 use rayon::prelude::*;
 use std::mem::MaybeUninit;

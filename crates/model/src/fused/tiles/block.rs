@@ -138,8 +138,8 @@ macro_rules! results {
 /// the last bit of an f32 and left out.
 ///
 /// # Safety
-/// Tiles must be configured; `out` must have room for 32 rows of 32 values, `stride` values apart, which must be there already when
-/// `add`.
+/// Tiles must be configured; `out` must have room for 32 rows of 32 values, `stride` values apart, which must be there
+/// already when `add`.
 #[rustfmt::skip]
 pub(super) unsafe fn block<const PARTS: usize>(left: &[Tile], right: &[Tile], out: *mut f32, stride: usize, add: bool) {
     match PARTS {

@@ -16,7 +16,11 @@ use crate::compute::Digits;
 use block::{block, configured};
 use pack::{Side, Tile, pack};
 use rayon::prelude::*;
-use std::{cell::RefCell, sync::LazyLock};
+use std::{
+    arch::x86_64::{_MM_HINT_ET0, _mm_prefetch},
+    cell::RefCell,
+    sync::LazyLock,
+};
 
 /// Rows or columns that are packed together: two tiles of 16.
 const LINES: usize = 32;
@@ -29,13 +33,13 @@ const DEPTH: usize = 1024;
 const STRETCHES: usize = 4;
 
 /// Whether this process may use matrix units; asks the operating system for them, once.
-pub fn here() -> bool {
+pub(super) fn here() -> bool {
     static HERE: LazyLock<bool> = LazyLock::new(block::permitted);
     *HERE
 }
 
-/// Whether tiles take less time for a product `rows`×`depth`×`columns` than vectors, by figures of a Xeon of 2023. In multiplications of
-/// all digits: packing a value takes the time of 45 (of eight digits, 25), and vectors do half as many.
+/// Whether tiles take less time for a product `rows`×`depth`×`columns` than vectors, by figures of a Xeon of 2023. In
+/// multiplications of all digits: packing a value takes the time of 45 (of eight digits, 25), and vectors do half as many.
 pub(super) fn worthwhile(rows: usize, depth: usize, columns: usize, digits: Digits) -> bool {
     let whole = |size: usize| size.next_multiple_of(LINES);
     let all = whole(rows) * whole(columns) * depth.next_multiple_of(DEEP);
@@ -61,11 +65,12 @@ unsafe impl Send for Out {}
 // SAFETY: as above.
 unsafe impl Sync for Out {}
 
-/// out = scale · a·b, added to what `out` holds when `add`, by `all` threads or the caller's; false, and nothing done, where operands do not lie with their rows or
-/// columns side by side.
+/// out = scale · a·b, added to what `out` holds when `add`, by `all` threads or the caller's; false, and nothing done, where
+/// operands do not lie with their rows or columns side by side.
 ///
 /// # Safety
-/// Matrix units must be [here]. `out` must have room for `a.rows() · b.columns()` values, which must be there already when `add`.
+/// Matrix units must be [here]. `out` must have room for `a.rows() · b.columns()` values, which must be there already when
+/// `add`.
 #[allow(unsafe_code, reason = "results are written by their address")]
 pub(super) unsafe fn multiply(
     out: *mut f32,
@@ -157,10 +162,11 @@ unsafe fn place<const PARTS: usize>(out: Out, row: usize, column: usize, left: &
     // SAFETY: the place lies within `out`, and the block, too, where it is whole.
     unsafe {
         let first = out.first.add(row * out.columns + column);
+        // The two lines of the cache that each row ends up in come while it is computed; new results lie in none yet.
         for row in 0..rows {
             let line = first.add(row * out.columns).cast::<i8>();
-            std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_ET0 }>(line);
-            std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_ET0 }>(line.wrapping_add(64));
+            _mm_prefetch::<_MM_HINT_ET0>(line);
+            _mm_prefetch::<_MM_HINT_ET0>(line.wrapping_add(64));
         }
         if (rows, columns) == (LINES, LINES) {
             return block::<PARTS>(left, right, first, out.columns, add);

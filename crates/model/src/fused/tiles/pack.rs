@@ -3,7 +3,8 @@
 use super::{DEEP, LINES, Matrix};
 use std::arch::x86_64::*;
 
-/// 1 KiB. Of the left operand: 16 rows, each with 16 pairs of values. Of the right one: 16 pairs of rows, each with pairs of 16 columns.
+/// 1 KiB. Of the left operand: 16 rows, each with 16 pairs of values. Of the right one: 16 pairs of rows, each with pairs of
+/// 16 columns.
 #[derive(Debug, Clone, Copy)]
 #[repr(C, align(64))]
 pub(super) struct Tile([__m512i; 16]);
@@ -44,8 +45,8 @@ pub(super) fn room(tiles: &mut Vec<Tile>, count: usize) -> &mut [Tile] {
     &mut tiles[..count]
 }
 
-/// Packs 32 lines from `from` on, those beyond the last as zeros, each value times `scale`: for every 32 values of depth two tiles of
-/// each of its `PARTS`, as the right operand when `right`.
+/// Packs 32 lines from `from` on, those beyond the last as zeros, each value times `scale`: for every 32 values of depth two
+/// tiles of each of its `PARTS`, as the right operand when `right`.
 ///
 /// Only to be called where there are matrix units: AVX-512 is there, too.
 pub(super) fn pack<const PARTS: usize>(side: Side<'_>, from: usize, scale: f32, right: bool, out: &mut [Tile]) {
@@ -159,8 +160,8 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Two times 16 numbers as sums of parts, in pairs of 16 bits. Of three parts each is the first eight bits of what those before left, so
-/// that nothing is lost; a single one is rounded to the nearest.
+/// Two times 16 numbers as sums of parts, in pairs of 16 bits. Of three parts each is the first eight bits of what those
+/// before left, so that nothing is lost; a single one is rounded to the nearest.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bf16")]
 fn split<const PARTS: usize>(mut first: __m512, mut second: __m512) -> [__m512i; PARTS] {

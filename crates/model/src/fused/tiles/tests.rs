@@ -21,8 +21,8 @@ fn times(out: &mut [f32], a: Matrix<'_>, b: Matrix<'_>, scale: f32, add: bool, (
     assert!(done);
 }
 
-/// Whole blocks and parts of them, every layout, sums of more than one stretch, more stretches than a task takes; of all digits within a few
-/// roundings of an f32, of eight within two of a bf16, which keeps 2⁻⁹.
+/// Whole blocks and parts of them, every layout, sums of more than one stretch, more stretches than a task takes; of all
+/// digits within a few roundings of an f32, of eight within two of a bf16, which keeps 2⁻⁹.
 #[test]
 fn products_are_those_of_f64() {
     if !here() {
