@@ -1,14 +1,18 @@
 //! Speed of bare training and generation without building the server: `anneal bench` in small.
 //!
-//! `bench train D LAYERS HEADS VOCAB BATCH SEQ STEPS`, `bench lora RANK BATCH SEQ STEPS` (SmolLM2-135M's shape) or
-//! `bench generate D LAYERS HEADS KV_HEADS D_FF VOCAB TOKENS`, on the CPU, or with `vulkan` before any of them on a GPU, even one made of
-//! software; with `bf16` before a training in that precision; prints the report as JSON.
+//! `bench train D LAYERS HEADS VOCAB BATCH SEQ STEPS`, `bench NAME BATCH SEQ STEPS` (a known shape: gpt2, llama-30m, smollm2),
+//! `bench lora RANK BATCH SEQ STEPS` (SmolLM2's shape) or `bench generate D LAYERS HEADS KV_HEADS D_FF VOCAB TOKENS`, on the
+//! CPU, or with `vulkan` or `cuda` before any of them on a GPU, even one made of software; with `bf16` or `f16` before a
+//! training in that precision; prints the report as JSON.
 
 use domain::{DeviceChoice, ModelConfig, Precision, model::Architecture};
-use training::bench::{Size, generate, train};
+use training::{
+    bench::{Size, generate, train},
+    shapes::{self, shape},
+};
 
-const USAGE: &str = "bench [vulkan] [bf16] train D LAYERS HEADS VOCAB BATCH SEQ STEPS | lora RANK BATCH SEQ STEPS | \
-                     generate D LAYERS HEADS KV_HEADS D_FF VOCAB TOKENS";
+const USAGE: &str = "bench [vulkan|cuda] [bf16|f16] train D LAYERS HEADS VOCAB BATCH SEQ STEPS | NAME BATCH SEQ STEPS | \
+                     lora RANK BATCH SEQ STEPS | generate D LAYERS HEADS KV_HEADS D_FF VOCAB TOKENS";
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     model::fused::compute_here();
@@ -18,35 +22,34 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         words.drain(..usize::from(there));
         there
     };
-    let device = if said("vulkan") { DeviceChoice::Vulkan } else { DeviceChoice::Flex };
-    let precision = if said("bf16") { Precision::Bf16 } else { Precision::F32 };
-    let sizes = words.iter().skip(1).map(|w| w.parse()).collect::<Result<Vec<usize>, _>>()?;
-    let config = |d: usize, layers, heads, kv_heads, d_ff, vocab, tie| ModelConfig {
-        architecture: Architecture::Llama,
-        vocab,
-        d_model: d,
-        layers,
-        heads,
-        kv_heads,
-        head_dim: d / heads,
-        d_ff,
-        context: 256,
-        rope_theta: 1e4,
-        norm_eps: 1e-5,
-        tie_embeddings: tie,
-        design: Architecture::Llama.design(),
+    let device = match () {
+        () if said("vulkan") => DeviceChoice::Vulkan,
+        () if said("cuda") => DeviceChoice::Cuda,
+        () => DeviceChoice::Flex,
     };
+    let precision = match () {
+        () if said("bf16") => Precision::Bf16,
+        () if said("f16") => Precision::F16,
+        () => Precision::F32,
+    };
+    let sizes = words.iter().skip(1).map(|w| w.parse()).collect::<Result<Vec<usize>, _>>()?;
+    let size = |batch, seq, steps, lora| Size { batch, seq, steps: steps as u64, lora };
     let report = match (words.first().map(String::as_str), sizes.as_slice()) {
         (Some("train"), &[d, layers, heads, vocab, batch, seq, steps]) => {
-            let config = config(d, layers, heads, heads, 8 * d / 3, vocab, false);
-            train(&config, Size { batch, seq, steps: steps as u64, lora: None }, device, precision)?
+            let config = ModelConfig { vocab, tie_embeddings: false, ..shape(Architecture::Llama, d, layers, heads) };
+            train(&config, size(batch, seq, steps, None), device, precision)?
         }
         (Some("generate"), &[d, layers, heads, kv_heads, d_ff, vocab, tokens]) => {
-            generate(&config(d, layers, heads, kv_heads, d_ff, vocab, true), tokens as u64, device)?
+            let config = ModelConfig { vocab, kv_heads, d_ff, ..shape(Architecture::Llama, d, layers, heads) };
+            generate(&config, tokens as u64, device)?
         }
         (Some("lora"), &[rank, batch, seq, steps]) => {
-            let config = config(576, 30, 9, 3, 1_536, 49_152, true);
-            train(&config, Size { batch, seq, steps: steps as u64, lora: Some(rank) }, device, precision)?
+            let config = shapes::named("smollm2").ok_or(USAGE)?;
+            train(&config, size(batch, seq, steps, Some(rank)), device, precision)?
+        }
+        (Some(name), &[batch, seq, steps]) => {
+            let config = shapes::named(name).ok_or(USAGE)?;
+            train(&config, size(batch, seq, steps, None), device, precision)?
         }
         _ => return Err(USAGE.into()),
     };

@@ -26,6 +26,7 @@ mod preflight;
 pub mod probe;
 mod recompute;
 mod run;
+pub mod shapes;
 mod start;
 mod stop;
 

@@ -14,7 +14,10 @@ use std::{
     path::{Path, PathBuf},
 };
 use storage::{NewRun, SqliteStore};
-use training::bench::{self, BenchError, BenchReport, Size};
+use training::{
+    bench::{self, BenchError, BenchReport, Size},
+    shapes,
+};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -100,45 +103,25 @@ impl Shape {
         }
         // Not tied, as in the PyTorch program that figures are held against.
         let tie_embeddings = false;
-        Ok(ModelConfig { vocab, context: seq, tie_embeddings, ..shape(Architecture::Llama, d_model, layers, heads) })
+        let config = shapes::shape(Architecture::Llama, d_model, layers, heads);
+        Ok(ModelConfig { vocab, context: seq, tie_embeddings, ..config })
     }
 }
 
 /// A shape by its name, or that of a model's folder; what is measured are fresh weights.
 fn named(name: &str, seq: usize) -> Result<ModelConfig, ApiError> {
-    let config = match name {
-        // Radford et al. 2019; the vocabulary filled up to a multiple of 64, as llm.c and nanoGPT have it.
-        "gpt2" => ModelConfig { vocab: 50_304, d_ff: 3_072, ..shape(Architecture::Gpt2, 768, 12, 12) },
-        "llama-30m" => ModelConfig { vocab: 8_192, d_ff: 1_408, ..shape(Architecture::Llama, 512, 8, 8) },
-        "smollm2" => ModelConfig { vocab: 49_152, d_ff: 1_536, kv_heads: 3, ..shape(Architecture::Llama, 576, 30, 9) },
-        folder if Path::new(folder).is_dir() => {
-            let unreadable = |e: FolderError| ApiError::field("model", format!("{folder}: {e}"));
-            Folder::open(Path::new(folder)).map_err(unreadable)?.config
+    let config = match shapes::named(name) {
+        Some(config) => config,
+        None if Path::new(name).is_dir() => {
+            let unreadable = |e: FolderError| ApiError::field("model", format!("{name}: {e}"));
+            Folder::open(Path::new(name)).map_err(unreadable)?.config
         }
-        other => {
-            let message = format!("{other:?} is neither a folder nor a known shape: gpt2, llama-30m, smollm2");
+        None => {
+            let message = format!("{name:?} is neither a folder nor a known shape: {}", shapes::NAMES.join(", "));
             return Err(ApiError::field("model", message));
         }
     };
     Ok(ModelConfig { context: config.context.max(seq), ..config })
-}
-
-fn shape(architecture: Architecture, d_model: usize, layers: usize, heads: usize) -> ModelConfig {
-    ModelConfig {
-        architecture,
-        vocab: 4_096,
-        d_model,
-        layers,
-        heads,
-        kv_heads: heads,
-        head_dim: d_model / heads,
-        d_ff: 8 * d_model / 3,
-        context: 1_024,
-        rope_theta: 10_000.0,
-        norm_eps: 1e-5,
-        tie_embeddings: true,
-        design: architecture.design(),
-    }
 }
 
 pub(super) fn run(command: Command, out: Out) -> Result<(), ApiError> {
