@@ -30,6 +30,7 @@ const ONLY: &[(&str, &[&str])] = &[
     ("object_store", &["storage"]),
     ("burn", &["model", "preview", "training"]),
     ("burn-cubecl", &["model"]),
+    ("cubek", &["model"]),
     ("burn-store", &["model", "training"]),
     ("axum", &["server"]),
     ("tower-http", &["server"]),

@@ -43,16 +43,23 @@ pub struct Norm {
 }
 
 impl Norm {
+    /// In `precision`.
+    ///
     /// # Shapes
     /// `[.., size]` → the same
-    pub(crate) fn forward<const D: usize>(&self, x: Tensor<D>, config: &ModelConfig) -> Tensor<D> {
+    pub(crate) fn forward<const D: usize>(
+        &self,
+        x: Tensor<D>,
+        config: &ModelConfig,
+        precision: FloatDType,
+    ) -> Tensor<D> {
         let weight = match config.design.norm {
             Kind::RmsOffset => self.weight.val().add_scalar(1.0),
             Kind::Rms | Kind::Layer => self.weight.val(),
         };
         match &self.bias {
-            Some(bias) => ops::layer_norm(x, weight, bias.val(), config.norm_eps),
-            None => ops::rms_norm(x, weight, config.norm_eps),
+            Some(bias) => ops::layer_norm(x, weight, bias.val(), config.norm_eps, precision),
+            None => ops::rms_norm(x, weight, config.norm_eps, precision),
         }
     }
 }
@@ -96,11 +103,11 @@ impl Block {
         pass: &Pass,
         cache: Option<(&mut KvCache, usize)>,
     ) -> Tensor<3> {
-        let normed = |norm: &Norm, x: &Tensor<3>| ops::cast(norm.forward(x.clone(), config), pass.compute.tensors);
+        let normed = |norm: &Norm, x: &Tensor<3>| norm.forward(x.clone(), config, pass.compute.tensors);
         let attended = self.attend(normed(&self.attention_norm, &x), config, pass, cache);
-        let x = x + ops::cast(attended, FloatDType::F32);
+        let x = ops::added(x, attended);
         let fed = self.feed(normed(&self.feed_norm, &x), config, pass.compute.digits);
-        x + ops::cast(fed, FloatDType::F32)
+        ops::added(x, fed)
     }
 
     /// # Shapes
@@ -117,7 +124,7 @@ impl Block {
         let turn = |linear: &Linear, norm: &Option<Norm>, heads: usize| {
             let split = linear.forward(flat.clone(), digits).reshape([batch, seq, heads, config.head_dim]);
             let split = match norm {
-                Some(norm) => norm.forward(split, config),
+                Some(norm) => norm.forward(split, config, pass.compute.tensors),
                 None => split,
             };
             split.swap_dims(1, 2)

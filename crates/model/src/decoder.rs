@@ -132,7 +132,7 @@ impl Decoder {
     /// # Shapes
     /// `x` `[batch, seq, d_model]` → the same
     pub fn finish(&self, x: Tensor<3>) -> Tensor<3> {
-        self.norm.forward(x, &self.config)
+        self.norm.forward(x, &self.config, FloatDType::F32)
     }
 
     /// Logits of the last place, continuing what the cache holds. Rows may be padded on the left (see [`KvCache`]).
@@ -199,7 +199,7 @@ impl Decoder {
     /// `ids` `[batch, seq]`, `places` `[rows·seq]` → `[batch, seq, d_model]`
     fn embed(&self, ids: Tensor<2, Int>, places: &[i64], rows: usize) -> Tensor<3> {
         let device = ids.device();
-        let mut x = burn::tensor::module::embedding(self.embedding.val(), ids);
+        let mut x = ops::lookup(self.embedding.val(), ids);
         if self.config.design.scaled_embedding {
             x = x.mul_scalar((self.config.d_model as f64).sqrt());
         }
@@ -208,7 +208,7 @@ impl Decoder {
             let last = self.config.context as i64 - 1;
             let known: Vec<i32> = places.iter().map(|&place| place.clamp(0, last) as i32).collect();
             let known = Tensor::from_data(TensorData::new(known, [rows, places.len() / rows]), &device);
-            x = x + burn::tensor::module::embedding(table.val(), known);
+            x = x + ops::lookup(table.val(), known);
         }
         x
     }

@@ -7,7 +7,7 @@
 #[cfg(not(target_family = "wasm"))]
 use crate::{composed, fused};
 use crate::{compute::Digits, lora::Dropout};
-use burn::tensor::{FloatDType, Tensor};
+use burn::tensor::{FloatDType, Int, Tensor};
 use domain::model::Activation;
 
 /// Returns the fused operation's result where the tensor lies within its reach.
@@ -54,8 +54,7 @@ pub(crate) fn in_eight_digits(tensor: &Tensor<2>) -> bool {
 /// # Shapes
 /// `x` `[n, in]`, `weight` `[in, out]`, `bias` `[out]` → `[n, out]`
 pub(crate) fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>, digits: Digits) -> Tensor<2> {
-    let precision = FloatDType::from(x.dtype());
-    biased(product(x, cast(weight, precision), digits), bias)
+    biased(product(x, weight, digits), bias)
 }
 
 /// x + b, in the precision of x.
@@ -65,11 +64,28 @@ pub(crate) fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>, d
 pub(crate) fn biased(x: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
     match bias {
         Some(bias) => {
+            #[cfg(not(target_family = "wasm"))]
+            if composed::takes(&x) && !fused::takes(&x) {
+                return composed::biased(x, bias);
+            }
             let precision = FloatDType::from(x.dtype());
             x + cast(bias, precision).unsqueeze()
         }
         None => x,
     }
+}
+
+/// The rows of `table` that `ids` names.
+///
+/// # Shapes
+/// `table` `[rows, size]`, `ids` `[batch, seq]` → `[batch, seq, size]`
+pub(crate) fn lookup(table: Tensor<2>, ids: Tensor<2, Int>) -> Tensor<3> {
+    #[cfg(not(target_family = "wasm"))]
+    if composed::takes(&table) && !fused::takes(&table) {
+        let ([batch, seq], size) = (ids.dims(), table.dims()[1]);
+        return composed::lookup(table, ids.reshape([batch * seq])).reshape([batch, seq, size]);
+    }
+    burn::tensor::module::embedding(table, ids)
 }
 
 /// x·W + scale·(dropout(x)·A)·B (LoRA; Hu et al. 2021), in the precision of x. The update is never made dense.
@@ -92,32 +108,59 @@ pub(crate) fn adapted(
 
 fn product(x: Tensor<2>, weight: Tensor<2>, digits: Digits) -> Tensor<2> {
     fused!(x, fused::linear(x, weight, digits));
-    x.matmul(weight)
+    composed!(x, composed::linear(x, weight));
+    let precision = FloatDType::from(x.dtype());
+    x.matmul(cast(weight, precision))
 }
 
-/// x / √(mean(x²) + ε) · weight, over the last dimension (Zhang & Sennrich 2019).
+/// x + y, in the precision of x, which may be wider than that of y.
+///
+/// # Shapes
+/// `x` and `y` `[batch, seq, size]` → the same
+pub(crate) fn added(x: Tensor<3>, y: Tensor<3>) -> Tensor<3> {
+    let precision = FloatDType::from(x.dtype());
+    #[cfg(not(target_family = "wasm"))]
+    if x.dtype() != y.dtype() && composed::takes(&x) {
+        return composed::added(x, y);
+    }
+    x + cast(y, precision)
+}
+
+/// x / √(mean(x²) + ε) · weight, over the last dimension (Zhang & Sennrich 2019), in `precision`.
 ///
 /// # Shapes
 /// `x` `[.., size]`, `weight` `[size]` → as `x`
-pub(crate) fn rms_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, epsilon: f64) -> Tensor<D> {
-    fused!(x, fused::rms_norm(x, weight, epsilon));
-    composed!(x, composed::rms_norm(x, weight, epsilon));
-    in_f32(x, |x| plain::rms_norm(x, weight, epsilon))
+pub(crate) fn rms_norm<const D: usize>(
+    x: Tensor<D>,
+    weight: Tensor<1>,
+    epsilon: f64,
+    precision: FloatDType,
+) -> Tensor<D> {
+    fused!(x, cast(fused::rms_norm(x, weight, epsilon), precision));
+    composed!(x, composed::rms_norm(x, weight, epsilon, precision));
+    cast(in_f32(x, |x| plain::rms_norm(x, weight, epsilon)), precision)
 }
 
-/// (x − mean(x)) / √(var(x) + ε) · weight + bias, over the last dimension (Ba, Kiros & Hinton 2016).
+/// (x − mean(x)) / √(var(x) + ε) · weight + bias, over the last dimension (Ba, Kiros & Hinton 2016), in `precision`.
 ///
 /// # Shapes
 /// `x` `[.., size]`, `weight` and `bias` `[size]` → as `x`
-pub(crate) fn layer_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, bias: Tensor<1>, epsilon: f64) -> Tensor<D> {
+pub(crate) fn layer_norm<const D: usize>(
+    x: Tensor<D>,
+    weight: Tensor<1>,
+    bias: Tensor<1>,
+    epsilon: f64,
+    precision: FloatDType,
+) -> Tensor<D> {
     #[cfg(not(target_family = "wasm"))]
     if composed::takes(&x) && !fused::takes(&x) {
-        return composed::layer_norm(x, weight, bias, epsilon);
+        return composed::layer_norm(x, weight, bias, epsilon, precision);
     }
-    in_f32(x, |x| {
+    let normed = in_f32(x, |x| {
         let centred = x.clone() - x.mean_dim(D - 1);
-        rms_norm(centred, weight, epsilon) + bias.unsqueeze()
-    })
+        rms_norm(centred, weight, epsilon, FloatDType::F32) + bias.unsqueeze()
+    });
+    cast(normed, precision)
 }
 
 /// Rotary positions (Su et al. 2021), as in `transformers`: the first half of a head is turned against the second.

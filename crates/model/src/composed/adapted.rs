@@ -1,6 +1,9 @@
 //! A frozen matrix with a trained update beside it: what dropout zeroes is drawn again in the backward pass, not kept.
 
-use super::glue::{Any, Operation, apply};
+use super::{
+    glue::{Any, Operation, apply},
+    linear::{along_rows, product},
+};
 #[cfg(feature = "kernels")]
 use crate::kernels;
 use crate::{lora::Dropout, ops::cast};
@@ -43,8 +46,8 @@ impl Operation<4> for Adapted {
         let kept = inputs.map(Tensor::<2>::from_dispatch);
         let [x, weight, a, b] = kept.clone();
         let precision = FloatDType::from(x.dtype());
-        let inner = self.dropped(x.clone()).matmul(cast(a, precision)).mul_scalar(self.scale);
-        let out = x.matmul(cast(weight, precision)) + inner.clone().matmul(cast(b, precision));
+        let inner = product(self.dropped(x.clone()), cast(a, precision)).mul_scalar(self.scale);
+        let out = product(x, cast(weight, precision)) + product(inner.clone(), cast(b, precision));
         (out.into_dispatch(), (kept, inner))
     }
 
@@ -52,14 +55,14 @@ impl Operation<4> for Adapted {
         let dy = Tensor::<2>::from_dispatch(dy);
         let own = [&x, &weight, &a, &b].map(|tensor| FloatDType::from(tensor.dtype()));
         let precision = own[0];
-        let flowing = dy.clone().matmul(cast(b, precision).transpose()).mul_scalar(self.scale);
+        let flowing = product(dy.clone(), cast(b, precision).transpose()).mul_scalar(self.scale);
         let by_x = wanted[0].then(|| {
-            let beside = self.dropped(flowing.clone().matmul(cast(a, precision).transpose()));
-            dy.clone().matmul(cast(weight, precision).transpose()) + beside
+            let beside = self.dropped(product(flowing.clone(), cast(a, precision).transpose()));
+            product(dy.clone(), cast(weight, precision).transpose()) + beside
         });
-        let by_weight = wanted[1].then(|| x.clone().transpose().matmul(dy.clone()));
-        let by_a = wanted[2].then(|| self.dropped(x).transpose().matmul(flowing));
-        let by_b = wanted[3].then(|| inner.transpose().matmul(dy));
+        let by_weight = wanted[1].then(|| along_rows(x.clone(), dy.clone()));
+        let by_a = wanted[2].then(|| along_rows(self.dropped(x), flowing));
+        let by_b = wanted[3].then(|| along_rows(inner, dy));
         let found = [by_x, by_weight, by_a, by_b].into_iter().zip(own);
         let mut found = found.map(|(gradient, own)| gradient.map(|gradient| cast(gradient, own).into_dispatch()));
         std::array::from_fn(|_| found.next().flatten())

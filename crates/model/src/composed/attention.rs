@@ -1,8 +1,12 @@
 //! Attention that keeps its inputs and one number for each query: the logarithm of its softmax' denominator, from which the
 //! backward pass makes the probabilities again (Dao et al. 2022, FlashAttention, appendix B.2). Scores are there for one layer
-//! at a time, not kept for all. On a GPU what lies between the products is one kernel.
+//! at a time, not kept for all. On a GPU what lies between the products is one kernel; where matrix units take the tensors, no
+//! scores are there at all.
 
-use super::glue::{Any, Operation, apply, constant};
+use super::{
+    glue::{Any, Operation, apply, constant},
+    linear::product,
+};
 #[cfg(feature = "kernels")]
 use crate::kernels;
 use crate::ops::cast;
@@ -21,8 +25,17 @@ struct Attend {
     mask: Tensor<4>,
 }
 
-/// Queries, keys and values; log Σ exp(score) of each query, `[batch, heads, seq, 1]`.
-type Kept = ([Tensor<4>; 3], Tensor<4>);
+/// Queries, keys and values, and what the backward pass has of the forward one.
+type Kept = ([Tensor<4>; 3], Known);
+
+/// What is known of a softmax that is made again.
+#[derive(Debug, Clone)]
+enum Known {
+    /// log Σ exp(score) of each query, `[batch, heads, seq, 1]`.
+    LogSums(Tensor<4>),
+    #[cfg(feature = "kernels")]
+    Flashed(kernels::Flashed),
+}
 
 /// The heads that one key/value head serves as one head with the places of all of them: products with keys and values then
 /// need no copies of these, and sum over the heads where gradients meet.
@@ -55,7 +68,7 @@ fn products(query: Tensor<4>, key: Tensor<4>) -> Tensor<4> {
     let ([batch, heads, seq, _], [_, kv_heads, keys, _]) = (query.dims(), key.dims());
     let [before, _] = scales(&query);
     let query = if before == 1.0 { query } else { query.mul_scalar(before) };
-    folded(query, kv_heads).matmul(key.transpose()).reshape([batch, heads, seq, keys])
+    product(folded(query, kv_heads), key.transpose()).reshape([batch, heads, seq, keys])
 }
 
 impl Attend {
@@ -102,23 +115,38 @@ impl Operation<3> for Attend {
     type Kept = Kept;
 
     fn forward(&self, inputs: [Any; 3], _: [bool; 3]) -> (Any, Kept) {
-        let [query, key, value] = inputs.map(|tensor| laid_out(Tensor::from_dispatch(tensor)));
+        let inputs = inputs.map(Tensor::from_dispatch);
+        #[cfg(feature = "kernels")]
+        if kernels::takes(&inputs[0]) && kernels::flashes(&inputs[0], &inputs[1]) {
+            let [query, key, value] = inputs.clone();
+            let made = kernels::flash(query, key, value, self.mask.clone());
+            return (made.out.clone().into_dispatch(), (inputs, Known::Flashed(made)));
+        }
+        let [query, key, value] = inputs.map(laid_out);
         let (shape, kv_heads, [_, scale]) = (query.dims(), key.dims()[1], scales(&query));
         let (chosen, log_sums) = self.weigh(products(query.clone(), key.clone()), scale);
-        let out = folded(chosen, kv_heads).matmul(value.clone()).reshape(shape);
-        (out.into_dispatch(), ([query, key, value], log_sums))
+        let out = product(folded(chosen, kv_heads), value.clone()).reshape(shape);
+        (out.into_dispatch(), ([query, key, value], Known::LogSums(log_sums)))
     }
 
-    fn backward(self, ([query, key, value], log_sums): Kept, dy: Any, _: [bool; 3]) -> [Option<Any>; 3] {
+    fn backward(self, ([query, key, value], known): Kept, dy: Any, _: [bool; 3]) -> [Option<Any>; 3] {
+        let log_sums = match known {
+            Known::LogSums(log_sums) => log_sums,
+            #[cfg(feature = "kernels")]
+            Known::Flashed(made) => {
+                return kernels::flash_backward([query, key, value], made, Tensor::from_dispatch(dy))
+                    .map(|gradient| Some(gradient.into_dispatch()));
+            }
+        };
         let (shape, kv_heads, [before, scale]) = (query.dims(), key.dims()[1], scales(&query));
         let products = products(query.clone(), key.clone());
         let dy = folded(laid_out(Tensor::from_dispatch(dy)), kv_heads);
-        let dchosen = dy.clone().matmul(value.transpose()).reshape(products.dims());
+        let dchosen = product(dy.clone(), value.transpose()).reshape(products.dims());
         let [chosen, dscores] =
             self.slopes(products, log_sums, dchosen, [scale, before * scale]).map(|tensor| folded(tensor, kv_heads));
-        let dvalue = chosen.transpose().matmul(dy);
-        let dquery = dscores.clone().matmul(key).reshape(shape);
-        let dkey = dscores.transpose().matmul(folded(query, kv_heads));
+        let dvalue = product(chosen.transpose(), dy);
+        let dquery = product(dscores.clone(), key).reshape(shape);
+        let dkey = product(dscores.transpose(), folded(query, kv_heads));
         [dquery, dkey, dvalue].map(|gradient| Some(gradient.into_dispatch()))
     }
 }

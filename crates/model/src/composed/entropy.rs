@@ -1,11 +1,14 @@
 //! Cross-entropy with the output head, some rows at a time: logits, their softmax and the gradients of states and head come
 //! from one pass, so that no more than one piece's logits are ever there (as in Hsu et al. 2024, Liger Kernel).
 
-use super::glue::{Any, Operation, apply};
+use super::{
+    glue::{Any, Operation, apply},
+    linear::{along_rows, product},
+};
 #[cfg(feature = "kernels")]
 use crate::kernels;
 use crate::ops::cast;
-use burn::tensor::{DType, FloatDType, Int, Tensor, TensorData};
+use burn::tensor::{FloatDType, Int, Tensor, TensorData};
 
 /// Logits that are there at once, at most: 1 GB in f32.
 const LOGITS: usize = 1 << 28;
@@ -52,12 +55,12 @@ struct Piece {
 /// # Shapes
 /// `states` `[n, d_model]`, `head` `[d_model, vocab]`, `targets` `[n, 1]`
 fn piece(states: Tensor<2>, head: Tensor<2>, targets: Tensor<2, Int>, wanted: [bool; 2]) -> Piece {
-    let logits = states.clone().matmul(head.clone());
+    let logits = product(states.clone(), head.clone());
     let (loss, gradient) = slopes(logits, targets, wanted != [false; 2]);
     Piece {
         loss,
-        states: gradient.clone().filter(|_| wanted[0]).map(|gradient| gradient.matmul(head.transpose())),
-        head: gradient.filter(|_| wanted[1]).map(|gradient| cast(states.transpose().matmul(gradient), FloatDType::F32)),
+        states: gradient.clone().filter(|_| wanted[0]).map(|gradient| product(gradient, head.transpose())),
+        head: gradient.filter(|_| wanted[1]).map(|gradient| along_rows(states, gradient)),
     }
 }
 
@@ -95,7 +98,7 @@ impl Operation<2> for CrossEntropy {
         let (hidden, head) = (Tensor::<2>::from_dispatch(hidden), Tensor::<2>::from_dispatch(head));
         let (device, precision) = (hidden.device(), FloatDType::from(hidden.dtype()));
         let head = cast(head, precision);
-        let ([rows, size], vocab, trained) = (hidden.dims(), head.dims()[1], self.places.len());
+        let ([rows, _], vocab, trained) = (hidden.dims(), head.dims()[1], self.places.len());
         let ints =
             |values: &[i32]| Tensor::<1, Int>::from_data(TensorData::new(values.to_vec(), [values.len()]), &device);
         let all = self.all(rows);
@@ -119,8 +122,13 @@ impl Operation<2> for CrossEntropy {
             if all {
                 return gradients;
             }
-            let none = Tensor::<2>::zeros([rows, size], (&device, DType::from(precision)));
-            none.select_assign(0, ints(&self.places), gradients, burn::tensor::IndexingUpdateOp::Add)
+            // Read from where each row's gradient is, if it has one: adding to rows by number is one thread a column on a GPU.
+            let (mut from, mut there) = (vec![0; rows], vec![0.0f32; rows]);
+            for (number, &place) in self.places.iter().enumerate() {
+                (from[place as usize], there[place as usize]) = (number as i32, 1.0);
+            }
+            let there = Tensor::<2>::from_data(TensorData::new(there, [rows, 1]), &device);
+            gradients.select(0, ints(&from)) * cast(there, precision)
         });
         let loss = Tensor::cat(loss, 0).sum();
         (loss.into_dispatch(), [by_hidden, by_head])

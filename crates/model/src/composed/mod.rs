@@ -5,19 +5,27 @@
 //! does better; tests hold both to the plain operations.
 
 mod adapted;
+mod added;
 mod attention;
+mod biased;
 mod curve;
 mod entropy;
 mod glue;
+mod linear;
+mod lookup;
 mod norm;
 mod rotary;
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub(crate) use adapted::adapted;
+pub(crate) use added::added;
 pub(crate) use attention::attention;
+pub(crate) use biased::biased;
 pub(crate) use curve::{activate, gated};
 pub(crate) use entropy::cross_entropy;
 pub(crate) use glue::takes;
+pub(crate) use linear::linear;
+pub(crate) use lookup::lookup;
 pub(crate) use norm::{layer_norm, rms_norm};
 pub(crate) use rotary::rotate;

@@ -1,26 +1,40 @@
 //! Both norms, over the last dimension, in f32 whatever comes in. With x̂ the normed input and g = dy·weight:
 //! RMSNorm dx = r·(g − x̂·mean(g·x̂)), LayerNorm dx = r·(g − mean(g) − x̂·mean(g·x̂)), r being 1/√(mean(x²) + ε).
 
-use super::glue::{Any, Operation, apply};
+use super::{
+    biased::column_sums,
+    glue::{Any, Operation, apply},
+};
 #[cfg(feature = "kernels")]
 use crate::kernels::{self, Normed};
 use crate::ops::cast;
 use burn::tensor::{FloatDType, Tensor};
 
 /// See [`crate::ops::rms_norm`].
-pub(crate) fn rms_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, epsilon: f64) -> Tensor<D> {
+pub(crate) fn rms_norm<const D: usize>(
+    x: Tensor<D>,
+    weight: Tensor<1>,
+    epsilon: f64,
+    precision: FloatDType,
+) -> Tensor<D> {
     let shape = x.dims();
     let rows = x.reshape([-1, shape[D - 1] as i32]);
-    let normed = apply(Norm { centred: false, epsilon }, [rows.into_dispatch(), weight.into_dispatch()]);
+    let normed = apply(Norm { centred: false, epsilon, precision }, [rows.into_dispatch(), weight.into_dispatch()]);
     Tensor::<2>::from_dispatch(normed).reshape(shape)
 }
 
 /// See [`crate::ops::layer_norm`].
-pub(crate) fn layer_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, bias: Tensor<1>, epsilon: f64) -> Tensor<D> {
+pub(crate) fn layer_norm<const D: usize>(
+    x: Tensor<D>,
+    weight: Tensor<1>,
+    bias: Tensor<1>,
+    epsilon: f64,
+    precision: FloatDType,
+) -> Tensor<D> {
     let shape = x.dims();
     let rows = x.reshape([-1, shape[D - 1] as i32]);
     let inputs = [rows.into_dispatch(), weight.into_dispatch(), bias.into_dispatch()];
-    Tensor::<2>::from_dispatch(apply(Norm { centred: true, epsilon }, inputs)).reshape(shape)
+    Tensor::<2>::from_dispatch(apply(Norm { centred: true, epsilon, precision }, inputs)).reshape(shape)
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +42,8 @@ struct Norm {
     /// LayerNorm's: the mean is taken away first.
     centred: bool,
     epsilon: f64,
+    /// The output's.
+    precision: FloatDType,
 }
 
 /// The input, its rows' means where they are taken away, its rows' 1/√(mean(x²) + ε), and the weight.
@@ -42,11 +58,12 @@ impl Norm {
         }
     }
 
-    /// The output, without bias.
-    fn run(self, x: Tensor<2>, weight: Tensor<1>) -> (Tensor<2>, Kept) {
+    /// The output, without bias, in `precision` or f32.
+    fn run(self, x: Tensor<2>, weight: Tensor<1>, precision: FloatDType) -> (Tensor<2>, Kept) {
         #[cfg(feature = "kernels")]
         if kernels::takes(&x) {
-            let Normed { out, means, scales } = kernels::norm(x.clone(), weight.clone(), self.epsilon, self.centred);
+            let Normed { out, means, scales } =
+                kernels::norm(x.clone(), weight.clone(), self.epsilon, self.centred, precision.into());
             return (out, (x, Some(means), scales, weight));
         }
         let wide = cast(x.clone(), FloatDType::F32);
@@ -77,27 +94,16 @@ impl Norm {
         let along = (flowing.clone() * normed.clone()).mean_dim(1);
         let rest = if self.centred { flowing.clone() - flowing.mean_dim(1) } else { flowing };
         let dx = cast((rest - normed.clone() * along) * scale, precision);
-        (dx, wanted.then(|| column_sums(dy * normed)))
+        (dx, wanted.then(|| column_sums(dy * normed).into_dispatch()))
     }
-}
-
-/// In two steps: a GPU has one thread for each sum, and there are few columns.
-fn column_sums(x: Tensor<2>) -> Any {
-    let [rows, columns] = x.dims();
-    // The largest power of two, up to 128, that divides the rows.
-    let pieces = 1 << rows.trailing_zeros().min(7);
-    let some = x.reshape([pieces, rows / pieces, columns]).sum_dim(1).reshape([pieces, columns]);
-    some.sum_dim(0).reshape([columns]).into_dispatch()
 }
 
 impl Operation<2> for Norm {
     type Kept = Kept;
 
     fn forward(&self, [x, weight]: [Any; 2], _: [bool; 2]) -> (Any, Kept) {
-        let x = Tensor::<2>::from_dispatch(x);
-        let precision = FloatDType::from(x.dtype());
-        let (out, kept) = self.run(x, Tensor::from_dispatch(weight));
-        (cast(out, precision).into_dispatch(), kept)
+        let (out, kept) = self.run(Tensor::from_dispatch(x), Tensor::from_dispatch(weight), self.precision);
+        (cast(out, self.precision).into_dispatch(), kept)
     }
 
     fn backward(self, kept: Kept, dy: Any, wanted: [bool; 2]) -> [Option<Any>; 2] {
@@ -110,16 +116,14 @@ impl Operation<3> for Norm {
     type Kept = Kept;
 
     fn forward(&self, [x, weight, bias]: [Any; 3], _: [bool; 3]) -> (Any, Kept) {
-        let x = Tensor::<2>::from_dispatch(x);
-        let precision = FloatDType::from(x.dtype());
-        let (out, kept) = self.run(x, Tensor::from_dispatch(weight));
+        let (out, kept) = self.run(Tensor::from_dispatch(x), Tensor::from_dispatch(weight), FloatDType::F32);
         let out = cast(out, FloatDType::F32) + Tensor::<1>::from_dispatch(bias).unsqueeze();
-        (cast(out, precision).into_dispatch(), kept)
+        (cast(out, self.precision).into_dispatch(), kept)
     }
 
     fn backward(self, kept: Kept, dy: Any, wanted: [bool; 3]) -> [Option<Any>; 3] {
         let dy = Tensor::<2>::from_dispatch(dy);
-        let by_bias = wanted[2].then(|| column_sums(cast(dy.clone(), FloatDType::F32)));
+        let by_bias = wanted[2].then(|| column_sums(dy.clone()).into_dispatch());
         let (dx, by_weight) = self.back(kept, dy, wanted[1]);
         [Some(dx.into_dispatch()), by_weight, by_bias]
     }

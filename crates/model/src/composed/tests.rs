@@ -5,10 +5,10 @@ use crate::{
     composed,
     fused::tests::{assert_close, noise, segments, values},
     lora::Dropout,
-    ops::plain,
+    ops::{cast, plain},
     positions,
 };
-use burn::tensor::{Device, FloatDType, Tensor, TensorData};
+use burn::tensor::{Device, FloatDType, Int, Tensor, TensorData};
 use domain::model::Activation;
 
 /// Output and input gradients of a weighted sum, the inputs in `precision`, on a device with gradients.
@@ -23,8 +23,8 @@ fn run<const D: usize, const N: usize, const O: usize>(
         seed += 1;
         noise(shape, seed, device).require_grad()
     });
-    let output = compute(inputs.clone().map(|input| crate::ops::cast(input, precision)));
-    let output = crate::ops::cast(output, FloatDType::F32);
+    let output = compute(inputs.clone().map(|input| cast(input, precision)));
+    let output = cast(output, FloatDType::F32);
     let weights = noise(output.dims(), 99, device);
     let gradients = (output.clone() * weights).sum().backward();
     let found = inputs.map(|input| values(input.grad(&gradients).unwrap()));
@@ -68,11 +68,23 @@ macro_rules! on_the_cpu {
     };
 }
 
-on_the_cpu!(adapted_products, norms, rotations, attentions, activations, cross_entropies, pieces_add_up);
+on_the_cpu!(
+    adapted_products,
+    norms,
+    linears,
+    biases,
+    sums,
+    lookups,
+    rotations,
+    attentions,
+    activations,
+    cross_entropies,
+    pieces_add_up
+);
 
 fn vector(t: Tensor<2>) -> Tensor<1> {
     let count = t.dims()[1];
-    crate::ops::cast(t.reshape([count]), FloatDType::F32)
+    cast(t.reshape([count]), FloatDType::F32)
 }
 
 pub(crate) fn adapted_products(device: &Device) {
@@ -89,21 +101,70 @@ pub(crate) fn adapted_products(device: &Device) {
 
 pub(crate) fn norms(device: &Device) {
     for [rows, size] in [[3, 7], [130, 40], [1, 3], [3, 257], [2, 5_000], [2_500, 6]] {
-        hold(
-            device,
-            [[rows, size], [1, size]],
-            |[x, w]| composed::rms_norm(x, vector(w), 1e-5),
-            |[x, w]| plain::rms_norm(x, vector(w), 1e-5),
-        );
-        hold(
-            device,
-            [[rows, size], [1, size], [1, size]],
-            |[x, w, b]| composed::layer_norm(x, vector(w), vector(b), 1e-5),
-            |[x, w, b]| {
-                let centred = x.clone() - x.mean_dim(1);
-                plain::rms_norm(centred, vector(w), 1e-5) + vector(b).unsqueeze()
-            },
-        );
+        // What comes in is as narrow as what goes out, or f32.
+        for wide in [false, true] {
+            let into = |x: Tensor<2>| {
+                let own = FloatDType::from(x.dtype());
+                (if wide { cast(x, FloatDType::F32) } else { x }, own)
+            };
+            hold(
+                device,
+                [[rows, size], [1, size]],
+                |[x, w]| {
+                    let (x, own) = into(x);
+                    composed::rms_norm(x, vector(w), 1e-5, own)
+                },
+                |[x, w]| plain::rms_norm(x, vector(w), 1e-5),
+            );
+            hold(
+                device,
+                [[rows, size], [1, size], [1, size]],
+                |[x, w, b]| {
+                    let (x, own) = into(x);
+                    composed::layer_norm(x, vector(w), vector(b), 1e-5, own)
+                },
+                |[x, w, b]| {
+                    let centred = x.clone() - x.mean_dim(1);
+                    plain::rms_norm(centred, vector(w), 1e-5) + vector(b).unsqueeze()
+                },
+            );
+        }
+    }
+}
+
+pub(crate) fn linears(device: &Device) {
+    // The gradient of the weight from one sum and from several, of a transposed weight, and of one in f32.
+    for (n, turned) in [(37, false), (37, true), (2_048, false), (1_536, true)] {
+        let weight = move |w: Tensor<2>| if turned { w.transpose() } else { w };
+        let shape = if turned { [33, 21] } else { [21, 33] };
+        hold(device, [[n, 21], shape], |[x, w]| composed::linear(x, weight(w)), |[x, w]| x.matmul(weight(w)));
+        let wide = |w| weight(cast(w, FloatDType::F32));
+        hold(device, [[n, 21], shape], |[x, w]| composed::linear(x, wide(w)), |[x, w]| x.matmul(weight(w)));
+    }
+    // As large as kernels for large products take them, and no multiple of what a cube makes.
+    hold(device, [[1_032, 136], [136, 72]], |[x, w]| composed::linear(x, w), |[x, w]| x.matmul(w));
+}
+
+pub(crate) fn biases(device: &Device) {
+    for rows in [1, 37, 2_500] {
+        let sum = |[x, b]: [Tensor<2>; 2]| x + vector(b).unsqueeze();
+        hold(device, [[rows, 21], [1, 21]], |[x, b]| composed::biased(x, vector(b)), sum);
+    }
+}
+
+pub(crate) fn sums(device: &Device) {
+    let wide = |x| cast(x, FloatDType::F32);
+    hold(device, [[2, 37, 21]; 2], |[x, y]| composed::added(wide(x), y), |[x, y]| x + y);
+}
+
+pub(crate) fn lookups(device: &Device) {
+    for (places, size) in [(1, 3), (700, 21), (300, 300)] {
+        // Some rows often, some never.
+        let ids: Vec<i32> = (0..places).map(|place| place * place % 31).collect();
+        let ids =
+            |x: &Tensor<2>| Tensor::<1, Int>::from_data(TensorData::new(ids.clone(), [places as usize]), &x.device());
+        let shape = [[37, size]];
+        hold(device, shape, |[x]| composed::lookup(x.clone(), ids(&x)), |[x]| x.clone().select(0, ids(&x)));
     }
 }
 
@@ -116,7 +177,7 @@ pub(crate) fn rotations(device: &Device) {
     let turn = |x: Tensor<4>, operation: fn(Tensor<4>, Tensor<4>, Tensor<4>) -> Tensor<4>| {
         let like = |angle: &Tensor<4>| {
             let there = Tensor::from_data(angle.to_data(), &x.device());
-            crate::ops::cast(there, FloatDType::from(x.dtype()))
+            cast(there, FloatDType::from(x.dtype()))
         };
         let (cos, sin) = (like(&cos), like(&sin));
         operation(x, cos, sin)
@@ -125,7 +186,9 @@ pub(crate) fn rotations(device: &Device) {
 }
 
 pub(crate) fn attentions(device: &Device) {
-    for (batch, heads, kv_heads, seq, hd) in [(2, 4, 2, 70, 8), (1, 3, 3, 31, 16)] {
+    for (batch, heads, kv_heads, seq, hd) in
+        [(2, 4, 2, 70, 8), (1, 3, 3, 31, 16), (1, 2, 1, 150, 16), (2, 2, 2, 70, 64)]
+    {
         for mask in [values(positions::causal(seq, &Device::flex())), segments(batch, seq, 33, 2)] {
             let rows = mask.len() / (seq * seq);
             let mask =

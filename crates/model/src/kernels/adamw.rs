@@ -1,8 +1,9 @@
 //! AdamW's update of a weight and its moments in one launch, and the sum of squares that a gradient norm needs.
 
 use super::{
+    curve::{all, wide},
     glue::{Made, launch, plain},
-    rows::{a_unit_each, sum, units},
+    rows::{EACH, Team, a_unit_each, sum, team},
 };
 use crate::fused::Update;
 use burn::tensor::{DType, Tensor};
@@ -42,12 +43,14 @@ pub fn adamw<const D: usize>(
     let made = launch(inputs, made, move |inputs, made| {
         let ([weight, gradient, first, second], [after, m, v]) = (inputs.map(plain), made);
         let client = weight.client.clone();
-        let (count, dim) = a_unit_each(&client, flat[0]);
+        let wide = wide(&gradient);
+        let (count, dim) = a_unit_each(&client, flat[0] / wide);
         let [beta1, rest1, beta2, rest2, epsilon, clip, keep, step, correction] = numbers.map(|number| number as f32);
         update::launch(
             &client,
             count,
             dim,
+            wide,
             weight.into_tensor_arg(),
             gradient.into_tensor_arg(),
             first.into_tensor_arg(),
@@ -85,24 +88,24 @@ pub fn squares<const D: usize>(tensor: Tensor<D>, so_far: Option<Tensor<1>>) -> 
     let [sums] = launch(inputs, [Made::new([SUMS], DType::F32)], |inputs, [sums]| {
         let [tensor, so_far] = inputs.map(plain);
         let client = tensor.client.clone();
-        let units = units(&client, 256);
+        let team = team(&client, EACH * 256);
         let (tensor, so_far, sums) = (tensor.into_tensor_arg(), so_far.into_tensor_arg(), sums.into_tensor_arg());
-        let (count, dim) = (CubeCount::new_1d(SUMS as u32), CubeDim::new_1d(units));
-        squares_sum::launch(&client, count, dim, tensor, so_far, sums, units as usize);
+        let (count, dim) = (CubeCount::new_1d(SUMS as u32), CubeDim::new_1d(team.units as u32));
+        squares_sum::launch(&client, count, dim, tensor, so_far, sums, team);
     });
     Tensor::from_dispatch(sums)
 }
 
-/// One unit for each value.
+/// One unit for some values.
 #[cube(launch)]
-fn update(
-    weight: &Memory<f32>,
-    gradient: &Memory<f32>,
-    first: &Memory<f32>,
-    second: &Memory<f32>,
-    after: &mut Memory<f32>,
-    m: &mut Memory<f32>,
-    v: &mut Memory<f32>,
+fn update<N: Size>(
+    weight: &Memory<Vector<f32, N>>,
+    gradient: &Memory<Vector<f32, N>>,
+    first: &Memory<Vector<f32, N>>,
+    second: &Memory<Vector<f32, N>>,
+    after: &mut Memory<Vector<f32, N>>,
+    m: &mut Memory<Vector<f32, N>>,
+    v: &mut Memory<Vector<f32, N>>,
     beta1: f32,
     rest1: f32,
     beta2: f32,
@@ -115,27 +118,35 @@ fn update(
 ) {
     let at = ABSOLUTE_POS;
     if at < m.len() {
-        let slope = gradient[at] * clip;
-        let mean = first[at] * beta1 + slope * rest1;
-        let square = second[at] * beta2 + slope * slope * rest2;
+        let slope = gradient[at] * all::<N>(clip);
+        let mean = first[at] * all::<N>(beta1) + slope * all::<N>(rest1);
+        let square = second[at] * all::<N>(beta2) + slope * slope * all::<N>(rest2);
         m[at] = mean;
         v[at] = square;
-        after[at] = weight[at] * keep - mean / ((square * correction).sqrt() + epsilon) * step;
+        let size = (square * all::<N>(correction)).sqrt() + all::<N>(epsilon);
+        after[at] = weight[at] * all::<N>(keep) - mean / size * all::<N>(step);
     }
 }
 
 /// One cube for each sum.
 #[cube(launch)]
-fn squares_sum(tensor: &Memory<f32>, so_far: &Memory<f32>, sums: &mut Memory<f32>, #[comptime] units: usize) {
+fn squares_sum(tensor: &Memory<f32>, so_far: &Memory<f32>, sums: &mut Memory<f32>, #[comptime] team: Team) {
     let (values, unit) = (tensor.len(), UNIT_POS as usize);
-    let mut places = Shared::<[f32]>::new_slice(units);
+    let mut places = Shared::<[f32]>::new_slice(team.units);
     let mut part = 0.0f32;
-    let mut i = CUBE_POS * units + unit;
+    let mut i = CUBE_POS * team.units + unit;
+    let apart = CUBE_COUNT * team.units;
+    while i + 3 * apart < values {
+        // Asked for together, as a unit waits long for each.
+        let (a, b, c, d) = (tensor[i], tensor[i + apart], tensor[i + 2 * apart], tensor[i + 3 * apart]);
+        part += a * a + b * b + c * c + d * d;
+        i += 4 * apart;
+    }
     while i < values {
         part += tensor[i] * tensor[i];
-        i += CUBE_COUNT * units;
+        i += apart;
     }
-    let total = sum(part, &mut places);
+    let total = sum(part, &mut places, team.planes);
     if unit == 0 {
         sums[CUBE_POS] = so_far[CUBE_POS] + total;
     }

@@ -3,7 +3,7 @@
 
 use super::{
     glue::{Made, element, launch, plain},
-    rows::{a_cube_each, largest, sum, units},
+    rows::{Team, a_cube_each, largest, sum, team},
 };
 use burn::tensor::{DType, Tensor};
 use burn_cubecl::cubecl::{
@@ -21,17 +21,17 @@ pub(crate) fn weigh(products: Tensor<4>, mask: Tensor<4>, scale: f64) -> (Tensor
     let [chosen, log_sums] = launch([products, mask].map(Tensor::into_dispatch), made, move |inputs, made| {
         let ([products, mask], [chosen, log_sums]) = (inputs.map(plain), made);
         let client = products.client.clone();
-        let (of, units) = (element(&products), units(&client, keys));
+        let (of, team) = (element(&products), team(&client, keys));
         softmax::launch(
             &client,
             a_cube_each(&client, batch * heads * seq),
-            CubeDim::new_1d(units),
+            CubeDim::new_1d(team.units as u32),
             products.into_tensor_arg(),
             mask.into_tensor_arg(),
             chosen.into_tensor_arg(),
             log_sums.into_tensor_arg(),
             scale as f32,
-            units as usize,
+            team,
             of,
         );
     });
@@ -57,11 +57,11 @@ pub(crate) fn weigh_backward(
     let made = launch(inputs, made, move |inputs, [chosen, dscores]| {
         let [products, mask, log_sums, dchosen] = inputs.map(plain);
         let client = products.client.clone();
-        let (of, units) = (element(&products), units(&client, keys));
+        let (of, team) = (element(&products), team(&client, keys));
         slopes::launch(
             &client,
             a_cube_each(&client, batch * heads * seq),
-            CubeDim::new_1d(units),
+            CubeDim::new_1d(team.units as u32),
             products.into_tensor_arg(),
             mask.into_tensor_arg(),
             log_sums.into_tensor_arg(),
@@ -70,7 +70,7 @@ pub(crate) fn weigh_backward(
             dscores.into_tensor_arg(),
             scale as f32,
             factor as f32,
-            units as usize,
+            team,
             of,
         );
     });
@@ -93,7 +93,7 @@ fn softmax<F: Float>(
     chosen: &mut Memory<F>,
     log_sums: &mut Memory<f32>,
     scale: f32,
-    #[comptime] units: usize,
+    #[comptime] team: Team,
     #[define(F)] _precision: ElemType,
 ) {
     let (rows, keys) = (log_sums.len(), products.shape(3));
@@ -101,27 +101,27 @@ fn softmax<F: Float>(
     let row = min(CUBE_POS, rows - 1);
     let (from, unit) = (row * keys, UNIT_POS as usize);
     let hidden = mask_of::<F>(row, products, mask);
-    let mut places = Shared::<[f32]>::new_slice(units);
+    let mut places = Shared::<[f32]>::new_slice(team.units);
     let mut most = f32::new(-3.0e38);
     let mut i = unit;
     while i < keys {
         most = max(most, f32::cast_from(products[from + i]) * scale + mask[hidden + i]);
-        i += units;
+        i += team.units;
     }
-    let most = largest(most, &mut places);
+    let most = largest(most, &mut places, team.planes);
     let mut part = 0.0f32;
     let mut i = unit;
     while i < keys {
         part += (f32::cast_from(products[from + i]) * scale + mask[hidden + i] - most).exp();
-        i += units;
+        i += team.units;
     }
-    let log_sum = most + sum(part, &mut places).ln();
+    let log_sum = most + sum(part, &mut places, team.planes).ln();
     if CUBE_POS < rows {
         let mut i = unit;
         while i < keys {
             let score = f32::cast_from(products[from + i]) * scale + mask[hidden + i];
             chosen[from + i] = F::cast_from((score - log_sum).exp());
-            i += units;
+            i += team.units;
         }
         if unit == 0 {
             log_sums[row] = log_sum;
@@ -140,7 +140,7 @@ fn slopes<F: Float>(
     dscores: &mut Memory<F>,
     scale: f32,
     factor: f32,
-    #[comptime] units: usize,
+    #[comptime] team: Team,
     #[define(F)] _precision: ElemType,
 ) {
     let (rows, keys) = (log_sums.len(), products.shape(3));
@@ -148,16 +148,16 @@ fn slopes<F: Float>(
     let (from, unit) = (row * keys, UNIT_POS as usize);
     let hidden = mask_of::<F>(row, products, mask);
     let log_sum = log_sums[row];
-    let mut places = Shared::<[f32]>::new_slice(units);
+    let mut places = Shared::<[f32]>::new_slice(team.units);
     // Σ of what a query chose · its gradient.
     let mut part = 0.0f32;
     let mut i = unit;
     while i < keys {
         let score = f32::cast_from(products[from + i]) * scale + mask[hidden + i];
         part += (score - log_sum).exp() * f32::cast_from(dchosen[from + i]);
-        i += units;
+        i += team.units;
     }
-    let along = sum(part, &mut places);
+    let along = sum(part, &mut places, team.planes);
     if CUBE_POS < rows {
         let mut i = unit;
         while i < keys {
@@ -165,7 +165,7 @@ fn slopes<F: Float>(
             let share = (score - log_sum).exp();
             chosen[from + i] = F::cast_from(share);
             dscores[from + i] = F::cast_from(share * (f32::cast_from(dchosen[from + i]) - along) * factor);
-            i += units;
+            i += team.units;
         }
     }
 }

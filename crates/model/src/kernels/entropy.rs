@@ -2,7 +2,7 @@
 
 use super::{
     glue::{Made, element, launch, plain},
-    rows::{a_cube_each, largest, sum, units},
+    rows::{Team, a_cube_each, largest, sum, team},
 };
 use burn::tensor::{self, DType, Tensor};
 use burn_cubecl::cubecl::{
@@ -21,16 +21,16 @@ pub(crate) fn cross_entropy(logits: Tensor<2>, targets: Tensor<2, tensor::Int>) 
     let [losses, gradient] = launch(inputs, made, move |inputs, [losses, gradient]| {
         let [logits, targets] = inputs.map(plain);
         let client = logits.client.clone();
-        let (of, units) = ([element(&logits), element(&targets)], units(&client, vocab));
+        let (of, team) = ([element(&logits), element(&targets)], team(&client, vocab));
         whole::launch(
             &client,
             a_cube_each(&client, rows),
-            CubeDim::new_1d(units),
+            CubeDim::new_1d(team.units as u32),
             logits.into_tensor_arg(),
             targets.into_tensor_arg(),
             losses.into_tensor_arg(),
             gradient.into_tensor_arg(),
-            units as usize,
+            team,
             of,
         );
     });
@@ -44,7 +44,7 @@ fn whole<F: Float, I: Int>(
     targets: &Memory<I>,
     losses: &mut Memory<f32>,
     gradient: &mut Memory<F>,
-    #[comptime] units: usize,
+    #[comptime] team: Team,
     #[define(F, I)] _kinds: [ElemType; 2],
 ) {
     let (rows, vocab) = (logits.shape(0), logits.shape(1));
@@ -52,21 +52,21 @@ fn whole<F: Float, I: Int>(
     let row = min(CUBE_POS, rows - 1);
     let (from, unit) = (row * vocab, UNIT_POS as usize);
     let target = usize::cast_from(targets[row]);
-    let mut places = Shared::<[f32]>::new_slice(units);
+    let mut places = Shared::<[f32]>::new_slice(team.units);
     let mut most = f32::new(-3.0e38);
     let mut i = unit;
     while i < vocab {
         most = max(most, f32::cast_from(logits[from + i]));
-        i += units;
+        i += team.units;
     }
-    let most = largest(most, &mut places);
+    let most = largest(most, &mut places, team.planes);
     let mut part = 0.0f32;
     let mut i = unit;
     while i < vocab {
         part += (f32::cast_from(logits[from + i]) - most).exp();
-        i += units;
+        i += team.units;
     }
-    let total = sum(part, &mut places);
+    let total = sum(part, &mut places, team.planes);
     if CUBE_POS < rows {
         let mut i = unit;
         while i < vocab {
@@ -75,7 +75,7 @@ fn whole<F: Float, I: Int>(
                 slope -= 1.0f32;
             }
             gradient[from + i] = F::cast_from(slope);
-            i += units;
+            i += team.units;
         }
         if unit == 0 {
             losses[row] = most - f32::cast_from(logits[from + target]) + total.ln();

@@ -58,7 +58,8 @@ pub(super) fn launch<const N: usize, const M: usize>(
     made.map(recorded::plain::<Cube>)
 }
 
-fn primitive(tensor: Any) -> FloatTensor<Cube> {
+/// The memory of `tensor`, which lies on a GPU.
+pub(super) fn primitive(tensor: Any) -> FloatTensor<Cube> {
     match <Any as DispatchKindConversion<Cube>>::try_into_backend(tensor) {
         Ok(BackendTensor::Float(tensor) | BackendTensor::Int(tensor)) => tensor,
         Ok(other) => panic!("kernels take numbers, not {}", other.name()),

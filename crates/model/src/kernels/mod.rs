@@ -14,8 +14,11 @@ mod columns;
 mod curve;
 mod dropout;
 mod entropy;
+mod flash;
 mod glue;
+mod lookup;
 mod norm;
+mod product;
 mod rotary;
 mod rows;
 #[cfg(test)]
@@ -23,10 +26,13 @@ mod tests;
 
 pub use adamw::{adamw, squares};
 pub(crate) use attention::{weigh, weigh_backward};
-pub(crate) use columns::norm_weight;
-pub(crate) use curve::{activate, activate_backward, gated, gated_backward};
+pub(crate) use columns::{column_sums, norm_weight};
+pub(crate) use curve::{activate, activate_backward, added, gated, gated_backward};
 pub(crate) use dropout::dropped;
 pub(crate) use entropy::cross_entropy;
+pub(crate) use flash::{Flashed, flash, flash_backward, flashes};
 pub use glue::takes;
+pub(crate) use lookup::lookup_backward;
 pub(crate) use norm::{Normed, norm, norm_backward};
+pub(crate) use product::{along_rows, product};
 pub(crate) use rotary::rotate;

@@ -1,14 +1,34 @@
 //! What kernels of one cube a row share: how many units work on a row, and sums and maxima over them.
 
-use burn_cubecl::cubecl::{self, prelude::*};
+use burn_cubecl::cubecl::{self, features::Plane, prelude::*};
+
+/// Values that a unit has work for, at least: the more, the less a sum over the cube weighs.
+pub(super) const EACH: usize = 8;
 
 /// Units for a row of `size` values: a power of two, which halving needs, and no more than the row has work for. 256 is what
 /// WebGPU promises.
-pub(super) fn units(client: &Client, size: usize) -> u32 {
+fn units(client: &Client, size: usize) -> u32 {
     let most = client.properties().hardware.max_units_per_cube.min(256);
-    let wanted = (size.next_power_of_two() as u32).clamp(32, 256);
+    let wanted = (size.div_ceil(EACH).next_power_of_two() as u32).clamp(32, 256);
     // The largest power of two that the device takes.
     wanted.min(1 << most.ilog2())
+}
+
+/// How sums and maxima over a cube's units are come by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Team {
+    pub(super) units: usize,
+    /// Planes (subgroups) sum for themselves first, so that two barriers do instead of one for each halving. Only where all
+    /// planes are of one size, as then it is known how many there are.
+    pub(super) planes: bool,
+}
+
+/// The units for a row of `size` values.
+pub(super) fn team(client: &Client, size: usize) -> Team {
+    let (units, hardware) = (units(client, size), &client.properties().hardware);
+    let one_size = hardware.plane_size_min == hardware.plane_size_max && units.is_multiple_of(hardware.plane_size_max);
+    let planes = one_size && hardware.plane_size_max > 1 && client.properties().features.plane.contains(Plane::Ops);
+    Team { units: units as usize, planes }
 }
 
 /// One cube for each of `rows`, over as many dimensions as their number needs; there may be some more cubes than rows.
@@ -18,46 +38,80 @@ pub(super) fn a_cube_each(client: &Client, rows: usize) -> CubeCount {
 
 /// Cubes of 256 units, one for each of `values`, and how many; there may be some more units than values.
 pub(super) fn a_unit_each(client: &Client, values: usize) -> (CubeCount, CubeDim) {
-    let dim = CubeDim::new_1d(units(client, 256));
+    let dim = CubeDim::new_1d(units(client, 256 * EACH));
     (cubecl::calculate_cube_count_elemwise(client, values, dim), dim)
 }
 
 /// The sum of a value of each unit of the cube, the same for every unit. All of them must come here.
 #[cube]
-pub(super) fn sum(value: f32, places: &mut Shared<[f32]>) -> f32 {
-    let unit = UNIT_POS;
-    // Nobody reads any more what a sum before this one left.
-    sync_cube();
-    places[unit as usize] = value;
-    sync_cube();
-    let mut half = CUBE_DIM / 2;
-    while half > 0 {
-        if unit < half {
-            let other = places[(unit + half) as usize];
-            places[unit as usize] += other;
-        }
-        half /= 2;
+pub(super) fn sum(value: f32, places: &mut Shared<[f32]>, #[comptime] planes: bool) -> f32 {
+    if planes {
+        let part = plane_sum(value);
+        // Nobody reads any more what a sum before this one left.
         sync_cube();
+        if UNIT_POS_PLANE == 0 {
+            places[(UNIT_POS / PLANE_DIM) as usize] = part;
+        }
+        sync_cube();
+        let mut total = places[0];
+        let mut plane = 1;
+        while plane < CUBE_DIM / PLANE_DIM {
+            total += places[plane as usize];
+            plane += 1;
+        }
+        total
+    } else {
+        let unit = UNIT_POS;
+        // Nobody reads any more what a sum before this one left.
+        sync_cube();
+        places[unit as usize] = value;
+        sync_cube();
+        let mut half = CUBE_DIM / 2;
+        while half > 0 {
+            if unit < half {
+                let other = places[(unit + half) as usize];
+                places[unit as usize] += other;
+            }
+            half /= 2;
+            sync_cube();
+        }
+        places[0]
     }
-    places[0]
 }
 
 /// The largest of a value of each unit of the cube, the same for every unit. All of them must come here.
 #[cube]
-pub(super) fn largest(value: f32, places: &mut Shared<[f32]>) -> f32 {
-    let unit = UNIT_POS;
-    sync_cube();
-    places[unit as usize] = value;
-    sync_cube();
-    let mut half = CUBE_DIM / 2;
-    while half > 0 {
-        if unit < half {
-            let other = places[(unit + half) as usize];
-            let own = places[unit as usize];
-            places[unit as usize] = max(own, other);
-        }
-        half /= 2;
+pub(super) fn largest(value: f32, places: &mut Shared<[f32]>, #[comptime] planes: bool) -> f32 {
+    if planes {
+        let part = plane_max(value);
+        // Nobody reads any more what a sum before this one left.
         sync_cube();
+        if UNIT_POS_PLANE == 0 {
+            places[(UNIT_POS / PLANE_DIM) as usize] = part;
+        }
+        sync_cube();
+        let mut total = places[0];
+        let mut plane = 1;
+        while plane < CUBE_DIM / PLANE_DIM {
+            total = max(total, places[plane as usize]);
+            plane += 1;
+        }
+        total
+    } else {
+        let unit = UNIT_POS;
+        sync_cube();
+        places[unit as usize] = value;
+        sync_cube();
+        let mut half = CUBE_DIM / 2;
+        while half > 0 {
+            if unit < half {
+                let other = places[(unit + half) as usize];
+                let own = places[unit as usize];
+                places[unit as usize] = max(own, other);
+            }
+            half /= 2;
+            sync_cube();
+        }
+        places[0]
     }
-    places[0]
 }

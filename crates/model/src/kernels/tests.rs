@@ -31,7 +31,19 @@ macro_rules! on_a_gpu {
     };
 }
 
-on_a_gpu!(adapted_products, norms, rotations, attentions, activations, cross_entropies, pieces_add_up);
+on_a_gpu!(
+    adapted_products,
+    norms,
+    linears,
+    biases,
+    sums,
+    lookups,
+    rotations,
+    attentions,
+    activations,
+    cross_entropies,
+    pieces_add_up
+);
 
 #[test]
 fn updates() {
