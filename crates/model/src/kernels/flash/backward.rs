@@ -95,6 +95,7 @@ fn queries<F: Float, N: Size>(
     let (stride, wide, across) =
         (comptime!(sizes.row() / AT_ONCE), comptime!(sizes.score_row()), comptime!(sizes.share_row()));
     let parts = comptime!(sizes.parts());
+    let steps = comptime!(sizes.piece / parts);
     let mut keys = piece::<F, N>(sizes);
     let mut values = piece::<F, N>(sizes);
     let mut scores = scores(sizes);
@@ -154,23 +155,21 @@ fn queries<F: Float, N: Size>(
         sync_cube();
         products(&queries, &keys, &mut scores, sizes);
         sync_plane();
-        let mut i = spot.part;
-        while i < sizes.piece {
-            let mut share = 0.0f32;
-            if at + i >= lowest && at + i <= place {
-                share = (scores[row * wide + i] * scale - log_sum).exp();
-            }
+        #[unroll(sizes.unrolled())]
+        for step in 0..steps {
+            let i = spot.part + step * parts;
+            let seen = at + i >= lowest && at + i <= place;
+            let share = select(seen, (scores[row * wide + i] * scale - log_sum).exp(), 0.0f32);
             shares[row * across + i] = F::cast_from(share);
-            i += parts;
         }
         sync_plane();
         products(&douts, &values, &mut scores, sizes);
         sync_plane();
-        let mut i = spot.part;
-        while i < sizes.piece {
+        #[unroll(sizes.unrolled())]
+        for step in 0..steps {
+            let i = spot.part + step * parts;
             let share = f32::cast_from(shares[row * across + i]);
             shares[row * across + i] = F::cast_from(share * (scores[row * wide + i] - slope) * scale);
-            i += parts;
         }
         sync_plane();
         add(&shares, &keys, &made, sizes);
@@ -196,6 +195,7 @@ fn keys<F: Float, N: Size>(
     #[define(F)] _precision: ElemType,
 ) {
     let (wide, across, parts) = (comptime!(sizes.score_row()), comptime!(sizes.share_row()), comptime!(sizes.parts()));
+    let steps = comptime!(sizes.piece / parts);
     let mut queries = piece::<F, N>(sizes);
     let mut douts = piece::<F, N>(sizes);
     let mut scores = scores(sizes);
@@ -243,24 +243,22 @@ fn keys<F: Float, N: Size>(
             sync_cube();
             products(&keys, &queries, &mut scores, sizes);
             sync_plane();
-            let mut i = spot.part;
-            while i < sizes.piece {
-                let mut share = 0.0f32;
-                if at + i >= place && at + i < seq && lowest[i] as usize <= place {
-                    share = (scores[row * wide + i] * scale - logs[i]).exp();
-                }
+            #[unroll(sizes.unrolled())]
+            for step in 0..steps {
+                let i = spot.part + step * parts;
+                let seen = at + i >= place && at + i < seq && lowest[i] as usize <= place;
+                let share = select(seen, (scores[row * wide + i] * scale - logs[i]).exp(), 0.0f32);
                 shares[row * across + i] = F::cast_from(share);
-                i += parts;
             }
             sync_plane();
             add(&shares, &douts, &dvalues, sizes);
             products(&values, &douts, &mut scores, sizes);
             sync_plane();
-            let mut i = spot.part;
-            while i < sizes.piece {
+            #[unroll(sizes.unrolled())]
+            for step in 0..steps {
+                let i = spot.part + step * parts;
                 let share = f32::cast_from(shares[row * across + i]);
                 shares[row * across + i] = F::cast_from(share * (scores[row * wide + i] - slants[i]) * scale);
-                i += parts;
             }
             sync_plane();
             add(&shares, &queries, &dkeys, sizes);

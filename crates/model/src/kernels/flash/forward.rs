@@ -109,6 +109,7 @@ fn forward<F: Float, N: Size>(
     #[define(F)] _precision: ElemType,
 ) {
     let (wide, across, parts) = (comptime!(sizes.score_row()), comptime!(sizes.share_row()), comptime!(sizes.parts()));
+    let steps = comptime!(sizes.piece / parts);
     let mut keys = piece::<F, N>(sizes);
     let mut values = piece::<F, N>(sizes);
     let mut scores = scores(sizes);
@@ -143,20 +144,18 @@ fn forward<F: Float, N: Size>(
         products(&queries, &keys, &mut scores, sizes);
         sync_plane();
         let before = most;
-        let mut i = spot.part;
-        while i < sizes.piece {
-            if at + i >= lowest && at + i <= place {
-                most = max(most, scores[row * wide + i] * scale);
-            }
-            i += parts;
+        #[unroll(sizes.unrolled())]
+        for step in 0..steps {
+            let i = spot.part + step * parts;
+            let seen = at + i >= lowest && at + i <= place;
+            most = max(most, select(seen, scores[row * wide + i] * scale, f32::new(-3.0e38)));
         }
         total *= (before - most).exp();
-        let mut i = spot.part;
-        while i < sizes.piece {
-            if at + i >= lowest && at + i <= place {
-                total += (scores[row * wide + i] * scale - most).exp();
-            }
-            i += parts;
+        #[unroll(sizes.unrolled())]
+        for step in 0..steps {
+            let i = spot.part + step * parts;
+            let seen = at + i >= lowest && at + i <= place;
+            total += select(seen, (scores[row * wide + i] * scale - most).exp(), 0.0f32);
         }
         at += sizes.piece;
     }
@@ -188,14 +187,12 @@ fn forward<F: Float, N: Size>(
         sync_cube();
         products(&queries, &keys, &mut scores, sizes);
         sync_plane();
-        let mut i = spot.part;
-        while i < sizes.piece {
-            let mut share = 0.0f32;
-            if at + i >= lowest && at + i <= place {
-                share = (scores[row * wide + i] * scale - log_sum).exp();
-            }
+        #[unroll(sizes.unrolled())]
+        for step in 0..steps {
+            let i = spot.part + step * parts;
+            let seen = at + i >= lowest && at + i <= place;
+            let share = select(seen, (scores[row * wide + i] * scale - log_sum).exp(), 0.0f32);
             shares[row * across + i] = F::cast_from(share);
-            i += parts;
         }
         sync_plane();
         add(&shares, &values, &made, sizes);

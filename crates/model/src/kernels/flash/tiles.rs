@@ -21,7 +21,8 @@ pub(super) fn spot(#[comptime] sizes: Sizes) -> Spot {
     Spot { row: plane * sizes.tile + lane / parts, part: lane % parts }
 }
 
-/// Rows of the head at `start` from row `from` on, into shared memory; zeros behind the last.
+/// Rows of the head at `start` from row `from` on, into shared memory; the last again for those behind it, which count for
+/// nothing. All are asked for before any is there.
 #[cube]
 pub(super) fn fetch<F: Float, N: Size>(
     tensor: &Memory<Vector<F, N>>,
@@ -32,16 +33,12 @@ pub(super) fn fetch<F: Float, N: Size>(
 ) {
     let (all, stride) = (comptime!(sizes.all_units()), comptime!(sizes.row() / AT_ONCE));
     let columns = comptime!(sizes.head / AT_ONCE);
-    let (seq, apart) = (tensor.shape(2), tensor.stride(2));
-    let mut i = UNIT_POS as usize;
-    while i < sizes.piece * columns {
+    let (last, apart) = (tensor.shape(2) - 1, tensor.stride(2));
+    #[unroll(sizes.unrolled())]
+    for step in 0..comptime!(sizes.piece * columns / all) {
+        let i = UNIT_POS as usize + step * all;
         let (row, column) = (i / columns, i % columns);
-        let mut value = Vector::<F, N>::new(F::new(0.0));
-        if from + row < seq {
-            value = tensor[(start + (from + row) * apart) / AT_ONCE + column];
-        }
-        piece[row * stride + column] = value;
-        i += all;
+        piece[row * stride + column] = tensor[(start + min(from + row, last) * apart) / AT_ONCE + column];
     }
 }
 
