@@ -3,8 +3,9 @@
 //! functions of plain tensors: `composed` joins them to gradients, the optimizer calls its own, and tests hold them to Burn's
 //! operations.
 //!
-//! A row is reduced by one cube (a workgroup), in shared memory, by halves: no subgroups, which not every device has, and an
-//! order that shapes alone decide. Sums are f32, whatever comes in.
+//! A row is reduced by one cube (a workgroup), in shared memory, by planes (subgroups) where the device has them all of one size, by
+//! halves elsewhere, so in an order that shapes and the device alone decide. Sums are f32, whatever comes in. Products are Burn's
+//! kernels, chosen here.
 
 #![allow(clippy::too_many_arguments, reason = "a kernel has one argument for each tensor and each number")]
 
