@@ -1,7 +1,8 @@
 //! Attention that keeps its inputs and one number for each query: the logarithm of its softmax' denominator, from which the
 //! backward pass makes the probabilities again (Dao et al. 2022, FlashAttention, appendix B.2). Scores are there for one layer
 //! at a time, not kept for all. On a GPU what lies between the products is one kernel; where matrix units take the tensors, no
-//! scores are there at all.
+//! scores are there at all, and of the mask only that is read where each query's keys begin: a training's masks show a query
+//! one stretch of keys that ends with itself.
 
 use super::{
     glue::{Any, Operation, apply, constant},
