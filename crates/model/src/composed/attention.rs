@@ -35,7 +35,7 @@ enum Known {
     /// log Σ exp(score) of each query, `[batch, heads, seq, 1]`.
     LogSums(Tensor<4>),
     #[cfg(feature = "kernels")]
-    Flashed(kernels::Flashed),
+    Flashed(Box<kernels::Flashed>),
 }
 
 /// The heads that one key/value head serves as one head with the places of all of them: products with keys and values then
@@ -121,7 +121,7 @@ impl Operation<3> for Attend {
         if kernels::takes(&inputs[0]) && kernels::flashes(&inputs[0], &inputs[1]) {
             let [query, key, value] = inputs.clone();
             let made = kernels::flash(query, key, value, self.mask.clone());
-            return (made.out.clone().into_dispatch(), (inputs, Known::Flashed(made)));
+            return (made.out.clone().into_dispatch(), (inputs, Known::Flashed(Box::new(made))));
         }
         let [query, key, value] = inputs.map(laid_out);
         let (shape, kv_heads, [_, scale]) = (query.dims(), key.dims()[1], scales(&query));
@@ -135,7 +135,7 @@ impl Operation<3> for Attend {
             Known::LogSums(log_sums) => log_sums,
             #[cfg(feature = "kernels")]
             Known::Flashed(made) => {
-                return kernels::flash_backward([query, key, value], made, Tensor::from_dispatch(dy))
+                return kernels::flash_backward([query, key, value], *made, Tensor::from_dispatch(dy))
                     .map(|gradient| Some(gradient.into_dispatch()));
             }
         };
