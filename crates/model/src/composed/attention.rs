@@ -33,7 +33,7 @@ type Kept = ([Tensor<4>; 3], Known);
 #[derive(Debug, Clone)]
 enum Known {
     /// log Σ exp(score) of each query, `[batch, heads, seq, 1]`.
-    LogSums(Tensor<4>),
+    LogSums(Box<Tensor<4>>),
     #[cfg(feature = "kernels")]
     Flashed(Box<kernels::Flashed>),
 }
@@ -127,12 +127,12 @@ impl Operation<3> for Attend {
         let (shape, kv_heads, [_, scale]) = (query.dims(), key.dims()[1], scales(&query));
         let (chosen, log_sums) = self.weigh(products(query.clone(), key.clone()), scale);
         let out = product(folded(chosen, kv_heads), value.clone()).reshape(shape);
-        (out.into_dispatch(), ([query, key, value], Known::LogSums(log_sums)))
+        (out.into_dispatch(), ([query, key, value], Known::LogSums(Box::new(log_sums))))
     }
 
     fn backward(self, ([query, key, value], known): Kept, dy: Any, _: [bool; 3]) -> [Option<Any>; 3] {
         let log_sums = match known {
-            Known::LogSums(log_sums) => log_sums,
+            Known::LogSums(log_sums) => *log_sums,
             #[cfg(feature = "kernels")]
             Known::Flashed(made) => {
                 return kernels::flash_backward([query, key, value], *made, Tensor::from_dispatch(dy))
