@@ -26,7 +26,7 @@ use cubek::{
     std::{InputBinding, MatrixLayout},
 };
 
-/// Cubes (workgroups) that keep a GPU busy, where it does not say how many processors it has: two for each of 128.
+/// Cubes (workgroups) that keep a GPU busy: two for each of 128 processors. The same everywhere, so that sums are, too.
 const CUBES: usize = 256;
 /// Rows and columns of a result that one cube makes.
 const TILE: usize = 128;

@@ -52,6 +52,8 @@ impl Sizes {
         let fits = |sizes: &Self| {
             sizes.shared() <= hardware.max_shared_memory_size.min(SHARED)
                 && sizes.all_units() <= hardware.max_units_per_cube as usize
+                // All units bring equal shares of a piece.
+                && (sizes.piece * head / AT_ONCE).is_multiple_of(sizes.all_units())
         };
         [64, 32].into_iter().map(|piece| Self { head, tile, piece, units, groups }).find(fits)
     }
