@@ -6,10 +6,11 @@ use crate::kernels;
 use burn::tensor::{IndexingUpdateOp, Int, Tensor};
 
 /// See [`crate::ops::lookup`].
-pub(crate) fn lookup(table: Tensor<2>, ids: Tensor<1, Int>) -> Tensor<2> {
+pub(crate) fn lookup(table: Tensor<2>, ids: Tensor<2, Int>) -> Tensor<3> {
+    let ([batch, seq], [rows, size]) = (ids.dims(), table.dims());
     let ids = if ids.device().is_autodiff() { ids.inner() } else { ids };
-    let lookup = Lookup { ids, rows: table.dims()[0] };
-    Tensor::from_dispatch(apply(lookup, [table.into_dispatch()]))
+    let lookup = Lookup { ids: ids.reshape([batch * seq]), rows };
+    Tensor::<2>::from_dispatch(apply(lookup, [table.into_dispatch()])).reshape([batch, seq, size])
 }
 
 #[derive(Debug)]

@@ -56,7 +56,26 @@ fn hold<const D: usize, const N: usize, const O: usize>(
     }
 }
 
-/// Makes a test of each of the cases, on the CPU.
+/// Hands the cases to a macro that makes a test of each.
+macro_rules! each_case {
+    ($make:ident) => {
+        $make!(
+            adapted_products,
+            norms,
+            linears,
+            biases,
+            sums,
+            lookups,
+            rotations,
+            attentions,
+            activations,
+            cross_entropies,
+            pieces_add_up
+        );
+    };
+}
+pub(crate) use each_case;
+
 macro_rules! on_the_cpu {
     ($($case:ident),*) => {
         mod on_the_cpu {
@@ -68,19 +87,7 @@ macro_rules! on_the_cpu {
     };
 }
 
-on_the_cpu!(
-    adapted_products,
-    norms,
-    linears,
-    biases,
-    sums,
-    lookups,
-    rotations,
-    attentions,
-    activations,
-    cross_entropies,
-    pieces_add_up
-);
+each_case!(on_the_cpu);
 
 fn vector(t: Tensor<2>) -> Tensor<1> {
     let count = t.dims()[1];
@@ -158,13 +165,16 @@ pub(crate) fn sums(device: &Device) {
 }
 
 pub(crate) fn lookups(device: &Device) {
-    for (places, size) in [(1, 3), (700, 21), (300, 300)] {
+    for (batch, seq, size) in [(1, 1, 3), (7, 100, 21), (1, 300, 300)] {
         // Some rows often, some never.
-        let ids: Vec<i32> = (0..places).map(|place| place * place % 31).collect();
-        let ids =
-            |x: &Tensor<2>| Tensor::<1, Int>::from_data(TensorData::new(ids.clone(), [places as usize]), &x.device());
-        let shape = [[37, size]];
-        hold(device, shape, |[x]| composed::lookup(x.clone(), ids(&x)), |[x]| x.clone().select(0, ids(&x)));
+        let ids: Vec<i32> = (0..(batch * seq) as i32).map(|place| place * place % 31).collect();
+        let ids = |x: &Tensor<2>| Tensor::<2, Int>::from_data(TensorData::new(ids.clone(), [batch, seq]), &x.device());
+        hold(
+            device,
+            [[37, size]],
+            |[x]| composed::lookup(x.clone(), ids(&x)),
+            |[x]| burn::tensor::module::embedding(x.clone(), ids(&x)),
+        );
     }
 }
 

@@ -21,7 +21,6 @@ fn on_each(test: &str, body: impl Fn(&Device)) {
     on(&[SWIFTSHADER, LAVAPIPE], &format!("kernels::tests::{test}"), body);
 }
 
-/// Makes a test of each of the cases.
 macro_rules! on_a_gpu {
     ($($case:ident),*) => {
         $(#[test]
@@ -31,19 +30,7 @@ macro_rules! on_a_gpu {
     };
 }
 
-on_a_gpu!(
-    adapted_products,
-    norms,
-    linears,
-    biases,
-    sums,
-    lookups,
-    rotations,
-    attentions,
-    activations,
-    cross_entropies,
-    pieces_add_up
-);
+cases::each_case!(on_a_gpu);
 
 #[test]
 fn updates() {
