@@ -17,14 +17,19 @@ const PIECES: usize = 256;
 /// Values that a unit asks for at once.
 const TOGETHER: usize = 8;
 
+/// How many rows of a column one unit sums, and how many units that takes.
+fn cut(rows: usize) -> (usize, usize) {
+    let some = rows.div_ceil(PIECES).max(ROWS);
+    (some, rows.div_ceil(some))
+}
+
 /// The weight's gradient, from the output's.
 ///
 /// # Shapes
 /// `x` and `dy` `[rows, size]`, `stats` (means and scales) `[rows, 1]` → `[size]`
 pub(crate) fn norm_weight(x: Tensor<2>, stats: [Tensor<2>; 2], dy: Tensor<2>) -> Tensor<1> {
     let [rows, size] = x.dims();
-    let some = rows.div_ceil(PIECES).max(ROWS);
-    let pieces = rows.div_ceil(some);
+    let (some, pieces) = cut(rows);
     let [means, scales] = stats.map(Tensor::into_dispatch);
     let inputs = [x.into_dispatch(), means, scales, dy.into_dispatch()];
     let made = [Made::new([pieces, size], DType::F32)];
@@ -54,8 +59,7 @@ pub(crate) fn norm_weight(x: Tensor<2>, stats: [Tensor<2>; 2], dy: Tensor<2>) ->
 /// `x` `[rows, size]` → `[size]` in f32
 pub(crate) fn column_sums(x: Tensor<2>) -> Tensor<1> {
     let [rows, size] = x.dims();
-    let some = rows.div_ceil(PIECES).max(ROWS);
-    let pieces = rows.div_ceil(some);
+    let (some, pieces) = cut(rows);
     let [sums] = launch([x.into_dispatch()], [Made::new([pieces, size], DType::F32)], move |inputs, [sums]| {
         let [x] = inputs.map(plain);
         let (client, of) = (x.client.clone(), element(&x));

@@ -45,60 +45,46 @@ pub(super) fn a_unit_each(client: &Client, values: usize) -> (CubeCount, CubeDim
 /// The sum of a value of each unit of the cube, the same for every unit. All of them must come here.
 #[cube]
 pub(super) fn sum(value: f32, places: &mut Shared<[f32]>, #[comptime] planes: bool) -> f32 {
-    if planes {
-        let part = plane_sum(value);
-        // Nobody reads any more what a sum before this one left.
-        sync_cube();
-        if UNIT_POS_PLANE == 0 {
-            places[(UNIT_POS / PLANE_DIM) as usize] = part;
-        }
-        sync_cube();
-        let mut total = places[0];
-        let mut plane = 1;
-        while plane < CUBE_DIM / PLANE_DIM {
-            total += places[plane as usize];
-            plane += 1;
-        }
-        total
-    } else {
-        let unit = UNIT_POS;
-        // Nobody reads any more what a sum before this one left.
-        sync_cube();
-        places[unit as usize] = value;
-        sync_cube();
-        let mut half = CUBE_DIM / 2;
-        while half > 0 {
-            if unit < half {
-                let other = places[(unit + half) as usize];
-                places[unit as usize] += other;
-            }
-            half /= 2;
-            sync_cube();
-        }
-        places[0]
-    }
+    together(value, places, planes, Join::Sum)
 }
 
 /// The largest of a value of each unit of the cube, the same for every unit. All of them must come here.
 #[cube]
 pub(super) fn largest(value: f32, places: &mut Shared<[f32]>, #[comptime] planes: bool) -> f32 {
+    together(value, places, planes, Join::Largest)
+}
+
+/// What two values are joined by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Join {
+    Sum,
+    Largest,
+}
+
+#[cube]
+fn join(a: f32, b: f32, #[comptime] by: Join) -> f32 {
+    if comptime!(by == Join::Sum) { a + b } else { max(a, b) }
+}
+
+#[cube]
+fn together(value: f32, places: &mut Shared<[f32]>, #[comptime] planes: bool, #[comptime] by: Join) -> f32 {
+    let unit = UNIT_POS;
     if planes {
-        let part = plane_max(value);
-        // Nobody reads any more what a sum before this one left.
+        let part = if comptime!(by == Join::Sum) { plane_sum(value) } else { plane_max(value) };
+        // Nobody reads any more what was joined before.
         sync_cube();
         if UNIT_POS_PLANE == 0 {
-            places[(UNIT_POS / PLANE_DIM) as usize] = part;
+            places[(unit / PLANE_DIM) as usize] = part;
         }
         sync_cube();
         let mut total = places[0];
         let mut plane = 1;
         while plane < CUBE_DIM / PLANE_DIM {
-            total = max(total, places[plane as usize]);
+            total = join(total, places[plane as usize], by);
             plane += 1;
         }
         total
     } else {
-        let unit = UNIT_POS;
         sync_cube();
         places[unit as usize] = value;
         sync_cube();
@@ -106,8 +92,7 @@ pub(super) fn largest(value: f32, places: &mut Shared<[f32]>, #[comptime] planes
         while half > 0 {
             if unit < half {
                 let other = places[(unit + half) as usize];
-                let own = places[unit as usize];
-                places[unit as usize] = max(own, other);
+                places[unit as usize] = join(places[unit as usize], other, by);
             }
             half /= 2;
             sync_cube();

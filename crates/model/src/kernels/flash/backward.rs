@@ -7,7 +7,7 @@ use super::{
     forward::Flashed,
     sizes::{AT_ONCE, Sizes},
     sizes_for,
-    tiles::{add, fetch, keep, piece, products, rows, scores, shares, spot, start, sums},
+    tiles::{add, choose, fetch, keep, piece, products, rows, scores, shares, spot, start, sums},
 };
 use burn::tensor::{DType, Tensor};
 use burn_cubecl::cubecl::{
@@ -155,13 +155,7 @@ fn queries<F: Float, N: Size>(
         sync_cube();
         products(&queries, &keys, &mut scores, sizes);
         sync_plane();
-        #[unroll(sizes.unrolled())]
-        for step in 0..steps {
-            let i = spot.part + step * parts;
-            let seen = at + i >= lowest && at + i <= place;
-            let share = select(seen, (scores[row * wide + i] * scale - log_sum).exp(), 0.0f32);
-            shares[row * across + i] = F::cast_from(share);
-        }
+        choose(&scores, &mut shares, &spot, at, lowest, place, scale, log_sum, sizes);
         sync_plane();
         products(&douts, &values, &mut scores, sizes);
         sync_plane();

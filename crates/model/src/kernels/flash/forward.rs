@@ -8,8 +8,9 @@ use super::{
     a_cube_a_piece, along,
     sizes::{AT_ONCE, Sizes},
     sizes_for,
-    tiles::{add, fetch, keep, piece, products, rows, scores, shares, spot, start, sums},
+    tiles::{add, choose, fetch, keep, piece, products, rows, scores, shares, spot, start, sums},
 };
+use crate::positions::MASKED;
 use burn::tensor::{DType, Tensor};
 use burn_cubecl::cubecl::{
     self,
@@ -75,6 +76,9 @@ fn first(mask: Tensor<4>) -> Tensor<2> {
     Tensor::from_dispatch(first)
 }
 
+/// A mask's value between what is seen and what is not.
+const HIDDEN: f32 = MASKED / 2.0;
+
 /// One unit for each query, which halves the keys up to it until it has the first that it sees.
 #[cube(launch)]
 fn search(mask: &Memory<f32>, first: &mut Memory<f32>) {
@@ -85,7 +89,7 @@ fn search(mask: &Memory<f32>, first: &mut Memory<f32>) {
         let mut high = ABSOLUTE_POS % seq;
         while low < high {
             let middle = (low + high) / 2;
-            if mask[from + middle] > f32::new(-1.0e8) {
+            if mask[from + middle] > f32::new(HIDDEN) {
                 high = middle;
             } else {
                 low = middle + 1;
@@ -108,7 +112,7 @@ fn forward<F: Float, N: Size>(
     #[comptime] sizes: Sizes,
     #[define(F)] _precision: ElemType,
 ) {
-    let (wide, across, parts) = (comptime!(sizes.score_row()), comptime!(sizes.share_row()), comptime!(sizes.parts()));
+    let (wide, parts) = (comptime!(sizes.score_row()), comptime!(sizes.parts()));
     let steps = comptime!(sizes.piece / parts);
     let mut keys = piece::<F, N>(sizes);
     let mut values = piece::<F, N>(sizes);
@@ -187,13 +191,7 @@ fn forward<F: Float, N: Size>(
         sync_cube();
         products(&queries, &keys, &mut scores, sizes);
         sync_plane();
-        #[unroll(sizes.unrolled())]
-        for step in 0..steps {
-            let i = spot.part + step * parts;
-            let seen = at + i >= lowest && at + i <= place;
-            let share = select(seen, (scores[row * wide + i] * scale - log_sum).exp(), 0.0f32);
-            shares[row * across + i] = F::cast_from(share);
-        }
+        choose(&scores, &mut shares, &spot, at, lowest, place, scale, log_sum, sizes);
         sync_plane();
         add(&shares, &values, &made, sizes);
         at += sizes.piece;

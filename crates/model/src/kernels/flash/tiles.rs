@@ -127,6 +127,29 @@ pub(super) fn products<F: Float, N: Size>(
     }
 }
 
+/// What the unit's query chose of the keys from `at` on that it sees, `lowest` to `place`, of its row of `scores`.
+#[cube]
+pub(super) fn choose<F: Float>(
+    scores: &Shared<[f32]>,
+    shares: &mut Shared<[F]>,
+    spot: &Spot,
+    at: usize,
+    lowest: usize,
+    place: usize,
+    scale: f32,
+    log_sum: f32,
+    #[comptime] sizes: Sizes,
+) {
+    let (wide, across, parts) = (comptime!(sizes.score_row()), comptime!(sizes.share_row()), comptime!(sizes.parts()));
+    #[unroll(sizes.unrolled())]
+    for step in 0..comptime!(sizes.piece / parts) {
+        let i = spot.part + step * parts;
+        let seen = at + i >= lowest && at + i <= place;
+        let share = select(seen, (scores[spot.row * wide + i] * scale - log_sum).exp(), 0.0f32);
+        shares[spot.row * across + i] = F::cast_from(share);
+    }
+}
+
 /// Sums for the plane's rows, nothing in them yet.
 #[cube]
 pub(super) fn sums(#[comptime] sizes: Sizes) -> Sequence<cmma::Matrix<f32>> {
