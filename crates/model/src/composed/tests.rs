@@ -167,7 +167,7 @@ pub(crate) fn sums(device: &Device) {
 pub(crate) fn lookups(device: &Device) {
     for (batch, seq, size) in [(1, 1, 3), (7, 100, 21), (1, 300, 300)] {
         // Some rows often, some never.
-        let ids: Vec<i32> = (0..(batch * seq) as i32).map(|place| place * place % 31).collect();
+        let ids: Vec<i32> = (0..batch * seq).map(|place| place * place % 31).collect();
         let ids = |x: &Tensor<2>| Tensor::<2, Int>::from_data(TensorData::new(ids.clone(), [batch, seq]), &x.device());
         hold(
             device,
