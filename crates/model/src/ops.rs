@@ -66,6 +66,9 @@ pub(crate) fn in_eight_digits(tensor: &Tensor<2>) -> bool {
 /// # Shapes
 /// `x` `[n, in]`, `weight` `[in, out]`, `bias` `[out]` → `[n, out]`
 pub(crate) fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>, digits: Digits) -> Tensor<2> {
+    if let Some(bias) = &bias {
+        composed_elsewhere!(x, composed::affine(x, weight, bias.clone()));
+    }
     biased(product(x, weight, digits), bias)
 }
 

@@ -1,6 +1,6 @@
 //! Where a token stands: rotary angles and the mask that keeps a token from looking ahead.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 use domain::ModelConfig;
 
 /// Stands for −∞ in the attention mask: its exponential is 0 in f32, and it never makes a NaN.
@@ -17,11 +17,18 @@ pub(crate) fn rotation(
     device: &Device,
 ) -> (Tensor<4>, Tensor<4>) {
     let frequency = frequencies(config);
-    let (mut cos, mut sin) = (Vec::new(), Vec::new());
+    let half = frequency.len();
+    // Rows share positions: each one's angles once.
+    let known = positions.iter().max().map_or(0, |&last| last.max(0) as usize + 1);
+    let turns = (0..known).flat_map(|position| frequency.iter().map(move |f| position as f64 * f));
+    let turns: Vec<[f32; 2]> = turns.map(|angle| [angle.cos() as f32, angle.sin() as f32]).collect();
+    let [mut cos, mut sin] = [0; 2].map(|_| Vec::with_capacity(positions.len() * 2 * half));
     for &position in positions {
-        for angle in frequency.iter().chain(&frequency).map(|f| position.max(0) as f64 * f) {
-            cos.push(angle.cos() as f32);
-            sin.push(angle.sin() as f32);
+        let turns = &turns[position.max(0) as usize * half..][..half];
+        for (of, values) in [&mut cos, &mut sin].into_iter().enumerate() {
+            for _ in 0..2 {
+                values.extend(turns.iter().map(|turn| turn[of]));
+            }
         }
     }
     let shape = [rows, 1, positions.len() / rows, config.head_dim];
@@ -49,11 +56,21 @@ fn frequencies(config: &ModelConfig) -> Vec<f64> {
 /// # Shapes
 /// → `[1, 1, seq, seq]`
 pub(crate) fn causal(seq: usize, device: &Device) -> Tensor<4> {
-    let mut mask = vec![0.0; seq * seq];
-    for q in 0..seq {
-        mask[q * seq + q + 1..(q + 1) * seq].fill(MASKED);
-    }
-    Tensor::from_data(TensorData::new(mask, [1, 1, seq, seq]), device)
+    mask(vec![0; seq], 1, device)
+}
+
+/// 0 where a token may look (from the first key that `first` names to itself), [`MASKED`] where not. Made where it is needed, as it is
+/// far larger than what it is made of.
+///
+/// # Shapes
+/// `first` `[rows·seq]` → `[rows, 1, seq, seq]`
+fn mask(first: Vec<i32>, rows: usize, device: &Device) -> Tensor<4> {
+    let seq = first.len() / rows;
+    let first = Tensor::<4, Int>::from_data(TensorData::new(first, [rows, 1, seq, 1]), device);
+    let places = Tensor::<1, Int>::arange(0..seq as i64, device);
+    let (own, keys) = (places.clone().reshape([1, 1, seq, 1]), places.reshape([1, 1, 1, seq]));
+    let ahead = keys.clone().greater(own);
+    keys.lower(first).bool_or(ahead).float().mul_scalar(MASKED)
 }
 
 /// Several segments in each row, as packing lays them: each token's position in its segment, and a mask that lets it look at
@@ -63,20 +80,17 @@ pub(crate) fn causal(seq: usize, device: &Device) -> Tensor<4> {
 /// `segments`: the lengths of each row's segments → positions `[rows·seq]`, mask `[rows, 1, seq, seq]`
 pub(crate) fn packed(segments: &[Vec<usize>], seq: usize, device: &Device) -> (Vec<i64>, Tensor<4>) {
     let rows = segments.len();
-    let (mut places, mut mask) = (Vec::with_capacity(rows * seq), vec![MASKED; rows * seq * seq]);
-    for (row, lengths) in segments.iter().enumerate() {
+    let (mut places, mut first) = (Vec::with_capacity(rows * seq), Vec::with_capacity(rows * seq));
+    for lengths in segments {
         let padding = seq.saturating_sub(lengths.iter().sum());
         let mut start = 0;
         for length in lengths.iter().copied().chain([padding]) {
-            for place in start..start + length {
-                places.push((place - start) as i64);
-                let line = (row * seq + place) * seq;
-                mask[line + start..=line + place].fill(0.0);
-            }
+            places.extend(0..length as i64);
+            first.extend(vec![start as i32; length]);
             start += length;
         }
     }
-    (places, Tensor::from_data(TensorData::new(mask, [rows, 1, seq, seq]), device))
+    (places, mask(first, rows, device))
 }
 
 #[cfg(test)]

@@ -45,6 +45,13 @@ impl CrossEntropy {
     }
 }
 
+/// Rows of a piece, `most` at most: alike for all pieces, and such that matrix units take them whole where there are many.
+fn even(rows: usize, most: usize) -> usize {
+    let some = rows.div_ceil(rows.div_ceil(most).max(1)).max(1);
+    let whole = some.next_multiple_of(64);
+    if whole <= most { whole } else { some }
+}
+
 /// One piece's summed loss, and its gradients for the states and for the head in f32.
 struct Piece {
     loss: Tensor<1>,
@@ -104,7 +111,7 @@ impl Operation<2> for CrossEntropy {
         let all = self.all(rows);
         let states = if all { hidden } else { hidden.select(0, ints(&self.places)) };
         let (mut loss, mut by_states, mut by_head) = (Vec::new(), Vec::new(), None::<Tensor<2>>);
-        let at_once = (self.logits / vocab).max(1);
+        let at_once = even(trained, (self.logits / vocab).max(1));
         for from in (0..trained).step_by(at_once) {
             let count = at_once.min(trained - from);
             let some = if count == trained { states.clone() } else { states.clone().narrow(0, from, count) };

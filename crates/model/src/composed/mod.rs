@@ -25,7 +25,7 @@ pub(crate) use biased::biased;
 pub(crate) use curve::{activate, gated};
 pub(crate) use entropy::cross_entropy;
 pub(crate) use glue::takes;
-pub(crate) use linear::linear;
+pub(crate) use linear::{affine, linear};
 pub(crate) use lookup::lookup;
 pub(crate) use norm::{layer_norm, rms_norm};
 pub(crate) use rotary::rotate;

@@ -58,12 +58,11 @@ impl Norm {
         }
     }
 
-    /// The output, without bias, in `precision` or f32.
-    fn run(self, x: Tensor<2>, weight: Tensor<1>, precision: FloatDType) -> (Tensor<2>, Kept) {
+    fn run(self, x: Tensor<2>, weight: Tensor<1>, bias: Option<Tensor<1>>) -> (Tensor<2>, Kept) {
         #[cfg(feature = "kernels")]
         if kernels::takes(&x) {
             let Normed { out, means, scales } =
-                kernels::norm(x.clone(), weight.clone(), self.epsilon, self.centred, precision.into());
+                kernels::norm(x.clone(), weight.clone(), bias, self.epsilon, self.precision.into());
             return (out, (x, Some(means), scales, weight));
         }
         let wide = cast(x.clone(), FloatDType::F32);
@@ -74,7 +73,11 @@ impl Norm {
         };
         let scale = centred.clone().square().mean_dim(1).add_scalar(self.epsilon).sqrt().recip();
         let out = centred * scale.clone() * weight.clone().unsqueeze();
-        (out, (x, mean, scale, weight))
+        let out = match bias {
+            Some(bias) => out + bias.unsqueeze(),
+            None => out,
+        };
+        (cast(out, self.precision), (x, mean, scale, weight))
     }
 
     /// The gradients of the input and, if `wanted`, of the weight.
@@ -102,8 +105,8 @@ impl Operation<2> for Norm {
     type Kept = Kept;
 
     fn forward(&self, [x, weight]: [Any; 2], _: [bool; 2]) -> (Any, Kept) {
-        let (out, kept) = self.run(Tensor::from_dispatch(x), Tensor::from_dispatch(weight), self.precision);
-        (cast(out, self.precision).into_dispatch(), kept)
+        let (out, kept) = self.run(Tensor::from_dispatch(x), Tensor::from_dispatch(weight), None);
+        (out.into_dispatch(), kept)
     }
 
     fn backward(self, kept: Kept, dy: Any, wanted: [bool; 2]) -> [Option<Any>; 2] {
@@ -116,9 +119,9 @@ impl Operation<3> for Norm {
     type Kept = Kept;
 
     fn forward(&self, [x, weight, bias]: [Any; 3], _: [bool; 3]) -> (Any, Kept) {
-        let (out, kept) = self.run(Tensor::from_dispatch(x), Tensor::from_dispatch(weight), FloatDType::F32);
-        let out = cast(out, FloatDType::F32) + Tensor::<1>::from_dispatch(bias).unsqueeze();
-        (cast(out, self.precision).into_dispatch(), kept)
+        let (x, weight) = (Tensor::from_dispatch(x), Tensor::from_dispatch(weight));
+        let (out, kept) = self.run(x, weight, Some(Tensor::from_dispatch(bias)));
+        (out.into_dispatch(), kept)
     }
 
     fn backward(self, kept: Kept, dy: Any, wanted: [bool; 3]) -> [Option<Any>; 3] {

@@ -150,12 +150,26 @@ pub(crate) fn linears(device: &Device) {
     }
     // As large as kernels for large products take them, and no multiple of what a cube makes.
     hold(device, [[1_032, 136], [136, 72]], |[x, w]| composed::linear(x, w), |[x, w]| x.matmul(w));
+    // As deep as Hopper's matrix units take them, whole cubes and parts, either way around.
+    for n in [192, 1_152] {
+        hold(device, [[n, 192], [192, 320]], |[x, w]| composed::linear(x, w), |[x, w]| x.matmul(w));
+        let turned = |w: Tensor<2>| w.transpose();
+        hold(device, [[n, 192], [320, 192]], |[x, w]| composed::linear(x, turned(w)), |[x, w]| x.matmul(turned(w)));
+    }
 }
 
 pub(crate) fn biases(device: &Device) {
     for rows in [1, 37, 2_500] {
         let sum = |[x, b]: [Tensor<2>; 2]| x + vector(b).unsqueeze();
         hold(device, [[rows, 21], [1, 21]], |[x, b]| composed::biased(x, vector(b)), sum);
+    }
+    for [n, size, out] in [[37, 21, 33], [192, 128, 136]] {
+        hold(
+            device,
+            [[n, size], [size, out], [1, out]],
+            |[x, w, b]| composed::affine(x, w, cast(vector(b), FloatDType::F32)),
+            |[x, w, b]| x.matmul(w) + b,
+        );
     }
 }
 
@@ -230,12 +244,13 @@ pub(crate) fn activations(device: &Device) {
 pub(crate) fn cross_entropies(device: &Device) {
     let some: Vec<i32> = (0..150).filter(|p| p % 3 != 1).collect();
     let all: Vec<i32> = (0..150).collect();
-    for places in [some, all] {
+    // As many columns as can be read one by one, and several at once.
+    for (places, vocab) in [(some, 101), (all.clone(), 101), (all, 104)] {
         let targets: Vec<i32> = (0..places.len() as i32).map(|place| place * 7 % 101).collect();
         let sum = |h: Tensor<2>, w: Tensor<2>| composed::cross_entropy(h, w, &places, &targets);
         let wanted = |h: Tensor<2>, w: Tensor<2>| plain::cross_entropy(h, w, &places, &targets);
-        hold(device, [[150, 12], [12, 101]], |[h, w]| sum(h, w), |[h, w]| wanted(h, w));
-        hold(device, [[150, 12], [101, 12]], |[h, w]| sum(h, w.transpose()), |[h, w]| wanted(h, w.transpose()));
+        hold(device, [[150, 12], [12, vocab]], |[h, w]| sum(h, w), |[h, w]| wanted(h, w));
+        hold(device, [[150, 12], [vocab, 12]], |[h, w]| sum(h, w.transpose()), |[h, w]| wanted(h, w.transpose()));
     }
 }
 

@@ -1,9 +1,9 @@
 //! AdamW's update of a weight and its moments in one launch, and the sum of squares that a gradient norm needs.
 
 use super::{
-    curve::{all, wide},
+    curve::wide,
     glue::{Made, launch, plain},
-    rows::{EACH, Team, a_unit_each, sum, team},
+    rows::{EACH, Team, a_unit_each, all, sum, team},
 };
 use crate::fused::Update;
 use burn::tensor::{DType, Tensor};

@@ -3,7 +3,7 @@
 
 use super::{
     glue::{Made, element, launch, plain},
-    rows::a_unit_each,
+    rows::{self, a_unit_each, all},
 };
 use burn::tensor::Tensor;
 use burn_cubecl::{
@@ -102,9 +102,7 @@ pub(crate) fn added(x: Tensor<3>, y: Tensor<3>) -> Tensor<3> {
 
 /// How many values a unit takes at once: as many as one access to memory may have and the tensor's number divides by.
 pub(super) fn wide(x: &CubeTensor) -> usize {
-    let (count, most) = (x.meta.num_elements(), x.client.properties().hardware.max_vector_size);
-    let most = most.min(16 / x.dtype.size());
-    [8, 4, 2].into_iter().find(|wide| *wide <= most && count.is_multiple_of(*wide)).unwrap_or(1)
+    rows::wide(&x.client, x.meta.num_elements(), 16 / x.dtype.size())
 }
 
 const SILU: u32 = 0;
@@ -149,12 +147,6 @@ fn slope<N: Size>(x: Vector<f32, N>, share: Vector<f32, N>, #[comptime] kind: u3
         let steep = all::<N>(0.797_884_6f32) * (one + all::<N>(0.134_145f32) * x * x);
         share + x * all::<N>(2.0f32) * share * (one - share) * steep
     }
-}
-
-/// The same value at every place.
-#[cube]
-pub(super) fn all<N: Size>(value: f32) -> Vector<f32, N> {
-    Vector::<f32, N>::new(value)
 }
 
 #[cube(launch)]

@@ -1,5 +1,5 @@
 //! The gradient of a table that rows were looked up in. Burn sums it with one thread for each column, one place after the
-//! other; here every row of the table has a cube, which looks for its places among all, in their order: no atomics, so that
+//! other; here every few rows of the table have a cube, which looks for their places among all, in their order: no atomics, so that
 //! the same places make the same sum.
 
 use super::{
@@ -25,7 +25,7 @@ pub(crate) fn lookup_backward(ids: Tensor<1, tensor::Int>, dy: Tensor<2>, rows: 
         let (of, team) = ([element(&dy), element(&ids)], team(&client, EACH * 256));
         gather::launch(
             &client,
-            a_cube_each(&client, rows),
+            a_cube_each(&client, rows.div_ceil(ROWS)),
             CubeDim::new_1d(team.units as u32),
             ids.into_tensor_arg(),
             dy.into_tensor_arg(),
@@ -37,10 +37,12 @@ pub(crate) fn lookup_backward(ids: Tensor<1, tensor::Int>, dy: Tensor<2>, rows: 
     Tensor::from_dispatch(out)
 }
 
+/// Rows of the table that one cube has.
+const ROWS: usize = 8;
 /// Places that a unit reads at once.
 const READ: usize = 4;
 
-/// One cube for each row of the table. Its units read some places at once, and where one of these is the row's own, each unit
+/// One cube for some rows of the table. Its units read some places at once, and where one of these is of the cube's rows, each unit
 /// goes through those that were read with it, for its columns.
 #[cube(launch)]
 fn gather<F: Float, I: Int>(
@@ -51,18 +53,16 @@ fn gather<F: Float, I: Int>(
     #[define(F, I)] _kinds: [ElemType; 2],
 ) {
     let (count, rows, size) = (ids.len(), out.shape(0), out.shape(1));
-    // Cubes without a row do the last one's work, so that all of them come to every barrier, and keep nothing.
-    let row = min(CUBE_POS, rows - 1);
-    let unit = UNIT_POS as usize;
+    let (first, unit) = (CUBE_POS * ROWS, UNIT_POS as usize);
+    let end = min(first + ROWS, rows);
+    // Of each place that was read, which row of the cube's it is, counted from 1.
     let mut own = Shared::<[u32]>::new_slice(comptime!(team.units * READ));
-    // Whether one of those that all units read together is the row's own.
+    // Whether one of those that all units read together is any of them.
     let mut any = Shared::<[u32]>::new_slice(READ);
-    if CUBE_POS < rows {
-        let mut column = unit;
-        while column < size {
-            out[row * size + column] = 0.0f32;
-            column += team.units;
-        }
+    let mut at = first * size + unit;
+    while at < end * size {
+        out[at] = 0.0f32;
+        at += team.units;
     }
     let mut from = 0;
     while from < count {
@@ -74,9 +74,12 @@ fn gather<F: Float, I: Int>(
         for read in 0..READ {
             let at = read * team.units + unit;
             let mut found = 0u32;
-            if from + at < count && usize::cast_from(ids[from + at]) == row {
-                found = 1u32;
-                any[read] = 1u32;
+            if from + at < count {
+                let id = usize::cast_from(ids[from + at]);
+                if id >= first && id < end {
+                    found = (id - first) as u32 + 1;
+                    any[read] = 1u32;
+                }
             }
             own[at] = found;
         }
@@ -84,20 +87,20 @@ fn gather<F: Float, I: Int>(
         #[unroll]
         for read in 0..READ {
             let some = any[read];
-            if some == 1u32 && CUBE_POS < rows {
+            if some == 1u32 {
                 let begin = read * team.units;
-                let mut column = unit;
-                while column < size {
-                    let mut total = out[row * size + column];
-                    let mut i = 0;
-                    while i < team.units {
-                        if own[begin + i] == 1u32 {
-                            total += f32::cast_from(dy[(from + begin + i) * size + column]);
+                let mut i = 0;
+                while i < team.units {
+                    let row = own[begin + i] as usize;
+                    if row > 0 {
+                        let (to, place) = ((first + row - 1) * size, (from + begin + i) * size);
+                        let mut column = unit;
+                        while column < size {
+                            out[to + column] += f32::cast_from(dy[place + column]);
+                            column += team.units;
                         }
-                        i += 1;
                     }
-                    out[row * size + column] = total;
-                    column += team.units;
+                    i += 1;
                 }
             }
         }

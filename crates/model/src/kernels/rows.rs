@@ -31,6 +31,12 @@ pub(super) fn team(client: &Client, size: usize) -> Team {
     Team { units: units as usize, planes }
 }
 
+/// How many values of a row of `size` a unit takes at once, `most` at most.
+pub(super) fn wide(client: &Client, size: usize, most: usize) -> usize {
+    let most = most.min(client.properties().hardware.max_vector_size);
+    [8, 4, 2].into_iter().find(|wide| *wide <= most && size.is_multiple_of(*wide)).unwrap_or(1)
+}
+
 /// One cube for each of `rows`, over as many dimensions as their number needs; there may be some more cubes than rows.
 pub(super) fn a_cube_each(client: &Client, rows: usize) -> CubeCount {
     cubecl::calculate_cube_count_elemwise(client, rows, CubeDim::new_single())
@@ -52,6 +58,23 @@ pub(super) fn sum(value: f32, places: &mut Shared<[f32]>, #[comptime] planes: bo
 #[cube]
 pub(super) fn largest(value: f32, places: &mut Shared<[f32]>, #[comptime] planes: bool) -> f32 {
     together(value, places, planes, Join::Largest)
+}
+
+/// The same value at every place.
+#[cube]
+pub(super) fn all<N: Size>(value: f32) -> Vector<f32, N> {
+    Vector::<f32, N>::new(value)
+}
+
+/// The sum of a vector's values.
+#[cube]
+pub(super) fn across<N: Size>(values: Vector<f32, N>) -> f32 {
+    let mut total = values.extract(0usize);
+    #[unroll]
+    for of in 1..N::value() {
+        total += values.extract(of);
+    }
+    total
 }
 
 /// What two values are joined by.

@@ -1,84 +1,19 @@
-//! Attention backward: the queries' gradients, one cube for each piece of queries, then the keys' and values', one for each
-//! piece of keys, so that each number is summed by one cube, in an order that shapes alone decide.
+//! Attention backward, with scores in shared memory: the queries' gradients, one cube for each piece of queries, then the keys' and
+//! values', one for each piece of keys, so that each number is summed by one cube, in an order that shapes alone decide.
 
 use super::{
-    super::glue::{Made, element, launch, plain},
-    a_cube_a_piece, along,
-    forward::Flashed,
     sizes::{AT_ONCE, Sizes},
-    sizes_for,
     tiles::{add, choose, fetch, keep, piece, products, rows, scores, shares, spot, start, sums},
 };
-use burn::tensor::{DType, Tensor};
 use burn_cubecl::cubecl::{
     self,
     prelude::{Tensor as Memory, *},
 };
 
-/// The gradients of queries, keys and values, lying by place, from the output's.
-///
-/// # Shapes
-/// `query` and `dy` `[batch, heads, seq, head]`, `key` and `value` `[batch, kv_heads, seq, head]` → as these
-pub(crate) fn flash_backward([query, key, value]: [Tensor<4>; 3], made: Flashed, dy: Tensor<4>) -> [Tensor<4>; 3] {
-    let ([batch, heads, seq, head], kv_heads) = (query.dims(), key.dims()[1]);
-    let scale = 1.0 / (head as f32).sqrt();
-    let Flashed { out, log_sums, first } = made;
-    let by_place = |heads| Made::new([batch, seq, heads, head], dy.dtype());
-    let made = [by_place(heads), by_place(kv_heads), by_place(kv_heads), Made::new([batch, heads, seq, 1], DType::F32)];
-    let [query, key, value, out, dy, log_sums] = [query, key, value, out, dy, log_sums].map(Tensor::into_dispatch);
-    let inputs = [query, key, value, out, dy, log_sums, first.into_dispatch()];
-    let made = launch(inputs, made, move |[query, key, value, out, dy, log_sums, first], made| {
-        let ([query, key, value, out, dy], [dquery, dkey, dvalue, slopes]) =
-            ([query, key, value, out, dy].map(along), made);
-        let (log_sums, first) = (plain(log_sums), plain(first));
-        let (client, of) = (query.client.clone(), element(&query));
-        let sizes = sizes_for(&query, &key).expect("matrix units that take these heads");
-        let dim = CubeDim::new_2d(sizes.units as u32, sizes.planes() as u32);
-        queries::launch(
-            &client,
-            a_cube_a_piece(&query, sizes),
-            dim,
-            AT_ONCE,
-            query.clone().into_tensor_arg(),
-            key.clone().into_tensor_arg(),
-            value.clone().into_tensor_arg(),
-            out.into_tensor_arg(),
-            dy.clone().into_tensor_arg(),
-            log_sums.clone().into_tensor_arg(),
-            first.clone().into_tensor_arg(),
-            dquery.into_tensor_arg(),
-            slopes.clone().into_tensor_arg(),
-            scale,
-            sizes,
-            of,
-        );
-        keys::launch(
-            &client,
-            a_cube_a_piece(&key, sizes),
-            dim,
-            AT_ONCE,
-            query.into_tensor_arg(),
-            key.into_tensor_arg(),
-            value.into_tensor_arg(),
-            dy.into_tensor_arg(),
-            log_sums.into_tensor_arg(),
-            slopes.into_tensor_arg(),
-            first.into_tensor_arg(),
-            dkey.into_tensor_arg(),
-            dvalue.into_tensor_arg(),
-            scale,
-            sizes,
-            of,
-        );
-    });
-    let [dquery, dkey, dvalue, _] = made.map(|made| Tensor::<4>::from_dispatch(made).swap_dims(1, 2));
-    [dquery, dkey, dvalue]
-}
-
 /// One cube for each piece of queries; the last ones, which have the most keys, come first. `slopes` is what of a query's
 /// score gradients is alike for all its keys: Σ of its output · the output's gradient.
 #[cube(launch)]
-fn queries<F: Float, N: Size>(
+pub(super) fn queries<F: Float, N: Size>(
     query: &Memory<Vector<F, N>>,
     key: &Memory<Vector<F, N>>,
     value: &Memory<Vector<F, N>>,
@@ -174,7 +109,7 @@ fn queries<F: Float, N: Size>(
 
 /// One cube for each piece of keys; the first ones, which have the most queries, come first.
 #[cube(launch)]
-fn keys<F: Float, N: Size>(
+pub(super) fn keys<F: Float, N: Size>(
     query: &Memory<Vector<F, N>>,
     key: &Memory<Vector<F, N>>,
     value: &Memory<Vector<F, N>>,

@@ -8,11 +8,12 @@
 
 mod backward;
 mod forward;
+mod launch;
+mod registers;
 mod sizes;
 mod tiles;
 
-pub(crate) use backward::flash_backward;
-pub(crate) use forward::{Flashed, flash};
+pub(crate) use launch::{Flashed, flash, flash_backward};
 
 use super::glue::{element, plain, primitive};
 use burn::tensor::{DType, Tensor};

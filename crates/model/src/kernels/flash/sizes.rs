@@ -17,6 +17,16 @@ pub(super) const AT_ONCE: usize = 4;
 /// Where matrices begin, in bytes: what CUDA asks for.
 pub(super) const ALIGNED: usize = 32;
 
+/// Values of a head, at most, that registers have room for.
+const WIDEST: usize = 128;
+
+/// Whether it is known which numbers a unit of this device holds of a matrix unit's.
+fn in_registers(client: &Client, of: ElemType) -> bool {
+    let takes = &client.properties().features.matmul;
+    let config = MmaConfig { a_type: of, b_type: of, cd_type: f32::elem_type_native(), m: 16, n: 8, k: 16 };
+    takes.mma.contains(&config) && takes.ldmatrix.contains(&of)
+}
+
 /// What the kernels are compiled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Sizes {
@@ -30,6 +40,8 @@ pub(super) struct Sizes {
     pub(super) units: usize,
     /// Query heads that share a key's.
     pub(super) groups: usize,
+    /// Whether scores can stay in registers.
+    pub(super) registers: bool,
 }
 
 impl Sizes {
@@ -49,13 +61,14 @@ impl Sizes {
         if !planes || !head.is_multiple_of(tile) {
             return None;
         }
+        let registers = in_registers(client, of) && units == 32 && head <= WIDEST;
         let fits = |sizes: &Self| {
             sizes.shared() <= hardware.max_shared_memory_size.min(SHARED)
                 && sizes.all_units() <= hardware.max_units_per_cube as usize
                 // All units bring equal shares of a piece.
                 && (sizes.piece * head / AT_ONCE).is_multiple_of(sizes.all_units())
         };
-        [64, 32].into_iter().map(|piece| Self { head, tile, piece, units, groups }).find(fits)
+        [64, 32].into_iter().map(|piece| Self { head, tile, piece, units, groups, registers }).find(fits)
     }
 
     /// Planes of a cube: one for each tile of rows.
@@ -95,6 +108,9 @@ impl Sizes {
     /// Bytes of shared memory that the kernels take at most.
     fn shared(&self) -> usize {
         let (narrow, wide) = (2, 4);
+        if self.registers {
+            return self.piece * (2 * self.row() * narrow + 3 * wide);
+        }
         let small = self.all_units().max(3 * self.piece) * wide * 2;
         self.piece * ((2 * self.row() + self.share_row()) * narrow + self.score_row() * wide) + small
     }

@@ -1,12 +1,15 @@
-//! Products of matrices, by the kernels that Burn has for them, with what it leaves to chance without tuning chosen here: the
-//! precision that comes out, which of these kernels, and that a long sum is cut into pieces where its result is too small to
-//! keep a GPU busy.
+//! Products of matrices: on Hopper in half precision by a kernel of our own (`warpgroups`), elsewhere by the kernels that Burn has
+//! for them, with what it leaves to chance without tuning chosen here: the precision that comes out, which of these kernels, and
+//! that a long sum is cut into pieces where its result is too small to keep a GPU busy.
+
+mod warpgroups;
 
 use super::{
     columns::summed,
-    glue::{Made, element, launch},
+    glue::{Made, element, launch, plain},
 };
-use burn::tensor::{DType, Tensor};
+use crate::ops::cast;
+use burn::tensor::{DType, FloatDType, Tensor};
 use burn_cubecl::{cubecl::features::Tma, tensor::CubeTensor};
 use cubek::{
     matmul::{
@@ -45,6 +48,27 @@ pub(crate) fn product<const D: usize>(a: Tensor<D>, b: Tensor<D>, precision: DTy
     Tensor::from_dispatch(out)
 }
 
+/// a·b + bias for each row, in the precision of a.
+///
+/// # Shapes
+/// `a` `[m, k]`, `b` `[k, n]`, `bias` `[n]` in f32 → `[m, n]`
+pub(crate) fn biased(a: Tensor<2>, b: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
+    let precision = a.dtype();
+    let made = Made::new([a.dims()[0], b.dims()[1]], precision);
+    let inputs = [a.clone().into_dispatch(), b.clone().into_dispatch(), bias.clone().into_dispatch()];
+    let mut added = false;
+    let [out] = launch(inputs, [made], |[a, b, bias], [out]| {
+        let plan = warpgroups::Plan::new(&a, &b, true);
+        added = plan.is_some();
+        match plan {
+            Some(plan) => warpgroups::multiply(plan, &a, &b, &plain(bias), &out),
+            None => multiply(a, b, out),
+        }
+    });
+    let out = Tensor::from_dispatch(out);
+    if added { out } else { out + cast(bias, FloatDType::from(precision)).unsqueeze() }
+}
+
 /// aᵀ·b, in f32: the gradient of a weight from what came in and the gradient of what came out.
 ///
 /// # Shapes
@@ -76,6 +100,9 @@ const LARGE: usize = 64;
 /// Runs the kernel that was the fastest for such operands where it was measured (docs/JOURNAL.md), or one that takes them.
 fn multiply(a: CubeTensor, b: CubeTensor, out: CubeTensor) {
     let ends = [&a, &b].map(|tensor| tensor.meta.shape().iter().rev().take(2).copied().min());
+    if let Some(plan) = warpgroups::Plan::new(&a, &b, false) {
+        return warpgroups::multiply(plan, &a, &b, &b, &out);
+    }
     let large = a.dtype != DType::F32 && ends.into_iter().all(|least| least.is_some_and(|least| least >= LARGE));
     let operands = Operands { a, b, out };
     if large && (operands.by_copies().is_ok() || operands.by(operands.in_rows()).is_ok()) {

@@ -1,0 +1,181 @@
+//! Attention forward, with scores in registers.
+
+use super::{
+    super::{
+        sizes::Sizes,
+        tiles::{fetch, piece, start},
+    },
+    DOUBLINGS, Pair, ROWS, Sums, add, doubled, keep, largest, operand, products, rows, spot, total, wide,
+};
+use burn_cubecl::cubecl::{
+    self,
+    prelude::{Tensor as Memory, *},
+};
+
+/// What a unit's two rows of queries see: keys from the first number to the second.
+#[derive(CubeType)]
+pub(super) struct Seen {
+    pub(super) lowest: (usize, usize),
+    pub(super) place: (usize, usize),
+}
+
+/// As [`super::super::forward`].
+#[cube(launch)]
+pub(in super::super) fn forward<F: Float, N: Size, P: Size>(
+    query: &Memory<Vector<F, N>>,
+    key: &Memory<Vector<F, N>>,
+    value: &Memory<Vector<F, N>>,
+    first: &Memory<f32>,
+    out: &mut Memory<Vector<F, P>>,
+    log_sums: &mut Memory<f32>,
+    scale: f32,
+    #[comptime] sizes: Sizes,
+    #[define(F)] _precision: ElemType,
+) {
+    let mut keys = piece::<F, N>(sizes);
+    let mut values = piece::<F, N>(sizes);
+
+    let seq = query.shape(2);
+    let from = ((seq - 1) / sizes.piece - CUBE_POS_X as usize) * sizes.piece;
+    let (batch, head) = (CUBE_POS_Z as usize, CUBE_POS_Y as usize);
+    let kv_head = head / sizes.groups;
+    let spot = spot();
+    let line = (batch % first.shape(0)) * seq;
+    let begin = usize::cast_from(first[line + from]) / sizes.piece * sizes.piece;
+    let end = min(from + sizes.piece, seq);
+    let seen = seen(first, line, from + spot.row, seq);
+    let latest = usize::cast_from(first[line + end - 1]);
+    let key_at = start(key, kv_head);
+    let value_at = start(value, kv_head);
+
+    fetch(query, start(query, head), from, &mut keys, sizes);
+    sync_cube();
+    let queries = rows(&keys, sizes);
+
+    let scale = scale * f32::new(DOUBLINGS);
+    let mut made = wide(sizes);
+    let mut most_above = f32::new(-3.0e38);
+    let mut most_below = f32::new(-3.0e38);
+    let mut total_above = 0.0f32;
+    let mut total_below = 0.0f32;
+    let mut at = begin;
+    while at < end {
+        sync_cube();
+        fetch(key, key_at, at, &mut keys, sizes);
+        fetch(value, value_at, at, &mut values, sizes);
+        sync_cube();
+        // Every query of the cube sees every key of the piece.
+        let whole = at + sizes.piece <= from && at >= latest;
+        let mut scores = Sequence::<Sums>::new();
+        let mut above = f32::new(-3.0e38);
+        let mut below = f32::new(-3.0e38);
+        #[unroll]
+        for chunk in 0..comptime!(sizes.piece / ROWS) {
+            let mut sums = products(&queries, &keys, comptime!(chunk * ROWS), sizes);
+            if !whole {
+                let column = at + chunk * ROWS + spot.column;
+                sums.first[0] = hidden(sums.first[0], column, seen.lowest.0, seen.place.0);
+                sums.first[1] = hidden(sums.first[1], column, seen.lowest.1, seen.place.1);
+                sums.second[0] = hidden(sums.second[0], column + 8, seen.lowest.0, seen.place.0);
+                sums.second[1] = hidden(sums.second[1], column + 8, seen.lowest.1, seen.place.1);
+            }
+            above = max(above, max(larger(sums.first[0]), larger(sums.second[0])));
+            below = max(below, max(larger(sums.first[1]), larger(sums.second[1])));
+            scores.push(sums);
+        }
+        let above = max(most_above, largest(above));
+        let below = max(most_below, largest(below));
+        let fade_above = doubled((most_above - above) * scale);
+        let fade_below = doubled((most_below - below) * scale);
+        most_above = above;
+        most_below = below;
+        total_above *= fade_above;
+        total_below *= fade_below;
+        #[unroll]
+        for column in 0..comptime!(sizes.head / ROWS) {
+            let both = made.index_mut(column);
+            both.first[0] = both.first[0] * Vector::new(fade_above);
+            both.first[1] = both.first[1] * Vector::new(fade_below);
+            both.second[0] = both.second[0] * Vector::new(fade_above);
+            both.second[1] = both.second[1] * Vector::new(fade_below);
+        }
+        // Where nothing was seen yet, what is hidden must not be the largest.
+        let above = max(above, f32::new(MORE)) * scale;
+        let below = max(below, f32::new(MORE)) * scale;
+        #[unroll]
+        for chunk in 0..comptime!(sizes.piece / ROWS) {
+            let sums = scores.index_mut(chunk);
+            sums.first[0] = raised(sums.first[0], above, scale);
+            sums.first[1] = raised(sums.first[1], below, scale);
+            sums.second[0] = raised(sums.second[0], above, scale);
+            sums.second[1] = raised(sums.second[1], below, scale);
+            total_above += both(sums.first[0]) + both(sums.second[0]);
+            total_below += both(sums.first[1]) + both(sums.second[1]);
+            add(&operand::<F>(scores.index(chunk)), &values, comptime!(chunk * ROWS), &mut made, sizes);
+        }
+        at += sizes.piece;
+    }
+
+    let total_above = total(total_above);
+    let total_below = total(total_below);
+    if spot.column == 0 {
+        let own = (batch * query.shape(1) + head) * seq;
+        if seen.place.0 < seq {
+            log_sums[own + seen.place.0] = most_above * scale / f32::new(DOUBLINGS) + total_above.ln();
+        }
+        if seen.place.1 < seq {
+            log_sums[own + seen.place.1] = most_below * scale / f32::new(DOUBLINGS) + total_below.ln();
+        }
+    }
+    keep(&made, from, &spot, 1.0f32 / total_above, 1.0f32 / total_below, out, sizes);
+}
+
+/// What the queries at `place` and eight behind it see.
+#[cube]
+pub(super) fn seen(first: &Memory<f32>, line: usize, place: usize, seq: usize) -> Seen {
+    Seen {
+        lowest: (
+            usize::cast_from(first[line + min(place, seq - 1)]),
+            usize::cast_from(first[line + min(place + 8, seq - 1)]),
+        ),
+        place: (place, place + 8),
+    }
+}
+
+/// Far below every score, and with room to take such a number from it.
+const LEAST: f32 = -1.0e30;
+/// Above it, and below every score, too.
+const MORE: f32 = LEAST / 10.0;
+
+/// Products with the keys from `column` on, least for those that the query doesn't see.
+#[cube]
+fn hidden(products: Vector<f32, Pair>, column: usize, lowest: usize, place: usize) -> Vector<f32, Pair> {
+    let mut scores = products;
+    #[unroll]
+    for of in 0..2usize {
+        let seen = column + of >= lowest && column + of <= place;
+        scores.insert(of, select(seen, products.extract(of), f32::new(LEAST)));
+    }
+    scores
+}
+
+/// What e to the power of each score is of that of the largest, which `most` is as a power of 2.
+#[cube]
+fn raised(products: Vector<f32, Pair>, most: f32, scale: f32) -> Vector<f32, Pair> {
+    let mut shares = products;
+    #[unroll]
+    for of in 0..2usize {
+        shares.insert(of, doubled(products.extract(of) * scale - most));
+    }
+    shares
+}
+
+#[cube]
+fn larger(pair: Vector<f32, Pair>) -> f32 {
+    max(pair.extract(0usize), pair.extract(1usize))
+}
+
+#[cube]
+fn both(pair: Vector<f32, Pair>) -> f32 {
+    pair.extract(0usize) + pair.extract(1usize)
+}
