@@ -8,10 +8,18 @@ use super::{
 #[cfg(feature = "kernels")]
 use crate::kernels;
 use crate::ops::cast;
+#[cfg(feature = "kernels")]
+use burn::tensor::DType;
 use burn::tensor::{FloatDType, Int, Tensor, TensorData};
 
 /// Logits that are there at once, at most: 1 GB in f32.
 const LOGITS: usize = 1 << 28;
+
+/// Rows and columns that matrix units take whole.
+const WHOLE: usize = 64;
+/// Columns from which on it is worth filling them up.
+#[cfg(feature = "kernels")]
+const MANY: usize = 1_024;
 
 /// See [`crate::ops::cross_entropy`].
 pub(crate) fn cross_entropy(hidden: Tensor<2>, head: Tensor<2>, places: &[i32], targets: &[i32]) -> Tensor<1> {
@@ -48,7 +56,7 @@ impl CrossEntropy {
 /// Rows of a piece, `most` at most: alike for all pieces, and such that matrix units take them whole where there are many.
 fn even(rows: usize, most: usize) -> usize {
     let some = rows.div_ceil(rows.div_ceil(most).max(1)).max(1);
-    let whole = some.next_multiple_of(64);
+    let whole = some.next_multiple_of(WHOLE);
     if whole <= most { whole } else { some }
 }
 
@@ -59,11 +67,28 @@ struct Piece {
     head: Option<Tensor<2>>,
 }
 
+/// The head with columns of zeros behind its own, so that rows of logits begin where a GPU's matrix units can read them, as they do
+/// not with GPT-2's 50,257. Only where gradients are wanted: it is the kernel that makes them which knows how many columns count.
+///
 /// # Shapes
-/// `states` `[n, d_model]`, `head` `[d_model, vocab]`, `targets` `[n, 1]`
-fn piece(states: Tensor<2>, head: Tensor<2>, targets: Tensor<2, Int>, wanted: [bool; 2]) -> Piece {
+/// `[d_model, vocab]` → `[d_model, vocab or some more]`
+#[cfg_attr(not(feature = "kernels"), allow(unused_variables, reason = "without kernels every head is as it is"))]
+fn filled(head: Tensor<2>, wanted: [bool; 2]) -> Tensor<2> {
+    let [size, vocab] = head.dims();
+    let more = vocab.next_multiple_of(WHOLE) - vocab;
+    #[cfg(feature = "kernels")]
+    if kernels::takes(&head) && head.dtype() != DType::F32 && wanted != [false; 2] && more > 0 && vocab >= MANY {
+        let none = Tensor::zeros([size, more], (&head.device(), head.dtype()));
+        return Tensor::cat(vec![head, none], 1);
+    }
+    head
+}
+
+/// # Shapes
+/// `states` `[n, d_model]`, `head` `[d_model, vocab or more]`, `targets` `[n, 1]`
+fn piece(states: Tensor<2>, head: Tensor<2>, vocab: usize, targets: Tensor<2, Int>, wanted: [bool; 2]) -> Piece {
     let logits = product(states.clone(), head.clone());
-    let (loss, gradient) = slopes(logits, targets, wanted != [false; 2]);
+    let (loss, gradient) = slopes(logits, vocab, targets, wanted != [false; 2]);
     Piece {
         loss,
         states: gradient.clone().filter(|_| wanted[0]).map(|gradient| product(gradient, head.transpose())),
@@ -71,19 +96,19 @@ fn piece(states: Tensor<2>, head: Tensor<2>, targets: Tensor<2, Int>, wanted: [b
     }
 }
 
-/// The summed loss of rows of logits and, if `wanted`, its gradient for them.
+/// The summed loss of rows of logits, of which the first `vocab` count, and, if `wanted`, its gradient for them.
 ///
 /// # Shapes
-/// `logits` `[n, vocab]`, `targets` `[n, 1]` → `[1]`, as `logits`
-fn slopes(logits: Tensor<2>, targets: Tensor<2, Int>, wanted: bool) -> (Tensor<1>, Option<Tensor<2>>) {
+/// `logits` `[n, vocab or more]`, `targets` `[n, 1]` → `[1]`, as `logits`
+fn slopes(logits: Tensor<2>, vocab: usize, targets: Tensor<2, Int>, wanted: bool) -> (Tensor<1>, Option<Tensor<2>>) {
     #[cfg(feature = "kernels")]
     if wanted && kernels::takes(&logits) {
-        let (losses, gradient) = kernels::cross_entropy(logits, targets);
+        let (losses, gradient) = kernels::cross_entropy(logits, vocab, targets);
         return (losses.sum(), Some(gradient));
     }
     let precision = FloatDType::from(logits.dtype());
     let logits = cast(logits, FloatDType::F32);
-    let [rows, vocab] = logits.dims();
+    let rows = logits.dims()[0];
     let largest = logits.clone().max_dim(1);
     let raised = (logits.clone() - largest.clone()).exp();
     let sums = raised.clone().sum_dim(1);
@@ -104,8 +129,8 @@ impl Operation<2> for CrossEntropy {
     fn forward(&self, [hidden, head]: [Any; 2], wanted: [bool; 2]) -> (Any, Self::Kept) {
         let (hidden, head) = (Tensor::<2>::from_dispatch(hidden), Tensor::<2>::from_dispatch(head));
         let (device, precision) = (hidden.device(), FloatDType::from(hidden.dtype()));
-        let head = cast(head, precision);
         let ([rows, _], vocab, trained) = (hidden.dims(), head.dims()[1], self.places.len());
+        let head = filled(cast(head, precision), wanted);
         let ints =
             |values: &[i32]| Tensor::<1, Int>::from_data(TensorData::new(values.to_vec(), [values.len()]), &device);
         let all = self.all(rows);
@@ -116,7 +141,7 @@ impl Operation<2> for CrossEntropy {
             let count = at_once.min(trained - from);
             let some = if count == trained { states.clone() } else { states.clone().narrow(0, from, count) };
             let targets = ints(&self.targets[from..from + count]).reshape([count, 1]);
-            let found = piece(some, head.clone(), targets, wanted);
+            let found = piece(some, head.clone(), vocab, targets, wanted);
             loss.push(found.loss);
             by_states.extend(found.states);
             by_head = match (by_head, found.head) {
@@ -137,6 +162,8 @@ impl Operation<2> for CrossEntropy {
             let there = Tensor::<2>::from_data(TensorData::new(there, [rows, 1]), &device);
             gradients.select(0, ints(&from)) * cast(there, precision)
         });
+        let by_head =
+            by_head.map(|gradient| if gradient.dims()[1] > vocab { gradient.narrow(1, 0, vocab) } else { gradient });
         let loss = Tensor::cat(loss, 0).sum();
         (loss.into_dispatch(), [by_hidden, by_head])
     }

@@ -244,13 +244,14 @@ pub(crate) fn activations(device: &Device) {
 pub(crate) fn cross_entropies(device: &Device) {
     let some: Vec<i32> = (0..150).filter(|p| p % 3 != 1).collect();
     let all: Vec<i32> = (0..150).collect();
-    // As many columns as can be read one by one, and several at once.
-    for (places, vocab) in [(some, 101), (all.clone(), 101), (all, 104)] {
+    // As many columns as are read one by one, and several at once; and as many as are filled up.
+    for (places, vocab) in [(some, 101), (all.clone(), 101), (all, 104), (vec![2, 0], 1_030)] {
+        let rows = if places.len() > 2 { 150 } else { 3 };
         let targets: Vec<i32> = (0..places.len() as i32).map(|place| place * 7 % 101).collect();
         let sum = |h: Tensor<2>, w: Tensor<2>| composed::cross_entropy(h, w, &places, &targets);
         let wanted = |h: Tensor<2>, w: Tensor<2>| plain::cross_entropy(h, w, &places, &targets);
-        hold(device, [[150, 12], [12, vocab]], |[h, w]| sum(h, w), |[h, w]| wanted(h, w));
-        hold(device, [[150, 12], [vocab, 12]], |[h, w]| sum(h, w.transpose()), |[h, w]| wanted(h, w.transpose()));
+        hold(device, [[rows, 12], [12, vocab]], |[h, w]| sum(h, w), |[h, w]| wanted(h, w));
+        hold(device, [[rows, 12], [vocab, 12]], |[h, w]| sum(h, w.transpose()), |[h, w]| wanted(h, w.transpose()));
     }
 }
 

@@ -10,27 +10,33 @@ use burn_cubecl::cubecl::{
     prelude::{Tensor as Memory, *},
 };
 
-/// −log softmax(logits)[target] in nats for each row, and its gradient for the logits, in their precision.
+/// −log softmax(logits)[target] in nats for each row, and its gradient for the logits, in their precision. Of a row's columns the
+/// first `vocab` count; the gradient of those behind them is 0.
 ///
 /// # Shapes
-/// `logits` `[rows, vocab]`, `targets` `[rows, 1]` → `[rows]`, as `logits`
-pub(crate) fn cross_entropy(logits: Tensor<2>, targets: Tensor<2, tensor::Int>) -> (Tensor<1>, Tensor<2>) {
-    let [rows, vocab] = logits.dims();
-    let made = [Made::new([rows], DType::F32), Made::new([rows, vocab], logits.dtype())];
+/// `logits` `[rows, columns]`, `targets` `[rows, 1]` → `[rows]`, as `logits`
+pub(crate) fn cross_entropy(
+    logits: Tensor<2>,
+    vocab: usize,
+    targets: Tensor<2, tensor::Int>,
+) -> (Tensor<1>, Tensor<2>) {
+    let [rows, columns] = logits.dims();
+    let made = [Made::new([rows], DType::F32), Made::new([rows, columns], logits.dtype())];
     let inputs = [logits.into_dispatch(), targets.into_dispatch()];
     let [losses, gradient] = launch(inputs, made, move |inputs, [losses, gradient]| {
         let [logits, targets] = inputs.map(plain);
         let client = logits.client.clone();
-        let (of, team) = ([element(&logits), element(&targets)], team(&client, vocab));
+        let (of, team) = ([element(&logits), element(&targets)], team(&client, columns));
         whole::launch(
             &client,
             a_cube_each(&client, rows),
             CubeDim::new_1d(team.units as u32),
-            wide(&client, vocab, 16 / logits.dtype.size()),
+            wide(&client, columns, 16 / logits.dtype.size()),
             logits.into_tensor_arg(),
             targets.into_tensor_arg(),
             losses.into_tensor_arg(),
             gradient.into_tensor_arg(),
+            vocab,
             team,
             of,
         );
@@ -45,6 +51,7 @@ fn whole<F: Float, I: Int, N: Size>(
     targets: &Memory<I>,
     losses: &mut Memory<f32>,
     gradient: &mut Memory<Vector<F, N>>,
+    vocab: usize,
     #[comptime] team: Team,
     #[define(F, I)] _kinds: [ElemType; 2],
 ) {
@@ -55,17 +62,17 @@ fn whole<F: Float, I: Int, N: Size>(
     let target = usize::cast_from(targets[row]);
     let mut places = Shared::<[f32]>::new_slice(team.units);
     // The largest of each of a unit's columns, and what the others are of it.
-    let mut most = all::<N>(-3.0e38f32);
+    let mut most = all::<N>(LEAST);
     let mut part = all::<N>(0.0f32);
     let mut i = unit;
     while i < several {
-        let value = Vector::<f32, N>::cast_from(logits[from + i]);
+        let value = counted(Vector::<f32, N>::cast_from(logits[from + i]), i, vocab);
         let more = max(most, value);
         part = part * (most - more).exp() + (value - more).exp();
         most = more;
         i += team.units;
     }
-    let mut own = f32::new(-3.0e38);
+    let mut own = f32::new(LEAST);
     #[unroll]
     for of in 0..N::value() {
         own = max(own, most.extract(of));
@@ -76,7 +83,7 @@ fn whole<F: Float, I: Int, N: Size>(
         let share = all::<N>(1.0f32 / total);
         let mut i = unit;
         while i < several {
-            let value = Vector::<f32, N>::cast_from(logits[from + i]);
+            let value = counted(Vector::<f32, N>::cast_from(logits[from + i]), i, vocab);
             let mut slope = (value - all::<N>(whole)).exp() * share;
             if target / N::value() == i {
                 #[unroll]
@@ -91,4 +98,20 @@ fn whole<F: Float, I: Int, N: Size>(
             i += team.units;
         }
     }
+}
+
+/// Below every logit.
+const LEAST: f32 = -3.0e38;
+
+/// A row's values number `i`, least where they are behind the first `vocab` columns.
+#[cube]
+fn counted<N: Size>(values: Vector<f32, N>, i: usize, vocab: usize) -> Vector<f32, N> {
+    let mut counted = values;
+    if (i + 1) * N::value() > vocab {
+        #[unroll]
+        for of in 0..N::value() {
+            counted.insert(of, select(i * N::value() + of < vocab, values.extract(of), f32::new(LEAST)));
+        }
+    }
+    counted
 }

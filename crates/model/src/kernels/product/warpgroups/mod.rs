@@ -60,7 +60,9 @@ impl Plan {
         let rank = left.meta.shape().len();
         let depth = left.meta.shape()[rank - 1];
         let half = matches!(left.dtype, DType::F16 | DType::BF16) && left.dtype == right.dtype;
-        if !hopper || !half || !(2..=3).contains(&rank) || depth == 0 || !depth.is_multiple_of(DEPTH) {
+        // Results are written two at a time.
+        let whole = depth > 0 && depth.is_multiple_of(DEPTH) && right.meta.shape()[rank - 1].is_multiple_of(2);
+        if !hopper || !half || !whole || !(2..=3).contains(&rank) {
             return None;
         }
         let [left_along, right_along] = [along(left, rank - 1)?, along(right, rank - 2)?];
