@@ -94,10 +94,10 @@ pub(in super::super) fn forward<F: Float, N: Size, P: Size>(
         #[unroll]
         for column in 0..comptime!(sizes.head / ROWS) {
             let both = made.index_mut(column);
-            both.first[0] = both.first[0] * Vector::new(fade_above);
-            both.first[1] = both.first[1] * Vector::new(fade_below);
-            both.second[0] = both.second[0] * Vector::new(fade_above);
-            both.second[1] = both.second[1] * Vector::new(fade_below);
+            both.first[0] = faded(both.first[0], fade_above);
+            both.first[1] = faded(both.first[1], fade_below);
+            both.second[0] = faded(both.second[0], fade_above);
+            both.second[1] = faded(both.second[1], fade_below);
         }
         // Where nothing was seen yet, what is hidden must not be the largest.
         let above = max(above, f32::new(MORE)) * scale;
@@ -168,6 +168,12 @@ fn raised(products: Vector<f32, Pair>, most: f32, scale: f32) -> Vector<f32, Pai
         shares.insert(of, doubled(products.extract(of) * scale - most));
     }
     shares
+}
+
+/// What was added up for a smaller largest score.
+#[cube]
+fn faded(sums: Vector<f32, Pair>, fade: f32) -> Vector<f32, Pair> {
+    sums * Vector::new(fade)
 }
 
 #[cube]
