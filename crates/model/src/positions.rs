@@ -2,6 +2,7 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use domain::ModelConfig;
+use std::collections::HashMap;
 
 /// Stands for −∞ in the attention mask: its exponential is 0 in f32, and it never makes a NaN.
 pub(crate) const MASKED: f32 = -1e9;
@@ -17,18 +18,17 @@ pub(crate) fn rotation(
     device: &Device,
 ) -> (Tensor<4>, Tensor<4>) {
     let frequency = frequencies(config);
-    let half = frequency.len();
-    // Rows share positions: each one's angles once.
-    let known = positions.iter().max().map_or(0, |&last| last.max(0) as usize + 1);
-    let turns = (0..known).flat_map(|position| frequency.iter().map(move |f| position as f64 * f));
-    let turns: Vec<[f32; 2]> = turns.map(|angle| [angle.cos() as f32, angle.sin() as f32]).collect();
-    let [mut cos, mut sin] = [0; 2].map(|_| Vec::with_capacity(positions.len() * 2 * half));
+    // Rows share positions: each one's angles are made once, and those of no other.
+    let mut known: HashMap<i64, Vec<[f32; 2]>> = HashMap::new();
+    let (mut cos, mut sin) = (Vec::new(), Vec::new());
     for &position in positions {
-        let turns = &turns[position.max(0) as usize * half..][..half];
-        for (of, values) in [&mut cos, &mut sin].into_iter().enumerate() {
-            for _ in 0..2 {
-                values.extend(turns.iter().map(|turn| turn[of]));
-            }
+        let turns = known.entry(position).or_insert_with(|| {
+            let angles = frequency.iter().map(|f| position.max(0) as f64 * f);
+            angles.map(|angle| [angle.cos() as f32, angle.sin() as f32]).collect()
+        });
+        for _half in 0..2 {
+            cos.extend(turns.iter().map(|turn| turn[0]));
+            sin.extend(turns.iter().map(|turn| turn[1]));
         }
     }
     let shape = [rows, 1, positions.len() / rows, config.head_dim];
