@@ -58,6 +58,7 @@ impl Norm {
         }
     }
 
+    /// The output, in its precision, and what the backward pass needs.
     fn run(self, x: Tensor<2>, weight: Tensor<1>, bias: Option<Tensor<1>>) -> (Tensor<2>, Kept) {
         #[cfg(feature = "kernels")]
         if kernels::takes(&x) {

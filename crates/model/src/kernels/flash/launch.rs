@@ -16,6 +16,21 @@ use burn_cubecl::cubecl::{
     prelude::{Tensor as Memory, *},
 };
 
+/// Runs a kernel in registers where the device can, or its like in shared memory: both are given the same.
+macro_rules! run {
+    ($file:ident :: $kernel:ident, $client:expr, $count:expr, [$($tensor:expr),*], $scale:expr, $sizes:ident, $of:ident) => {{
+        let dim = CubeDim::new_2d($sizes.units as u32, $sizes.planes() as u32);
+        if $sizes.registers {
+            let pair = 2;
+            registers::$file::$kernel::launch(
+                $client, $count, dim, AT_ONCE, pair, $($tensor.into_tensor_arg(),)* $scale, $sizes, $of,
+            );
+        } else {
+            $file::$kernel::launch($client, $count, dim, AT_ONCE, $($tensor.into_tensor_arg(),)* $scale, $sizes, $of);
+        }
+    }};
+}
+
 /// What attention makes.
 #[derive(Debug, Clone)]
 pub(crate) struct Flashed {
@@ -41,41 +56,8 @@ pub(crate) fn flash(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, mask: Te
         let [query, key, value] = [query, key, value].map(along);
         let (client, of) = (query.client.clone(), element(&query));
         let sizes = sizes_for(&query, &key).expect("matrix units that take these heads");
-        let (count, dim) = (a_cube_a_piece(&query, sizes), CubeDim::new_2d(sizes.units as u32, sizes.planes() as u32));
-        if sizes.registers {
-            registers::forward::forward::launch(
-                &client,
-                count,
-                dim,
-                AT_ONCE,
-                2,
-                query.into_tensor_arg(),
-                key.into_tensor_arg(),
-                value.into_tensor_arg(),
-                first.into_tensor_arg(),
-                out.into_tensor_arg(),
-                log_sums.into_tensor_arg(),
-                1.0 / (head as f32).sqrt(),
-                sizes,
-                of,
-            );
-            return;
-        }
-        forward::forward::launch(
-            &client,
-            count,
-            dim,
-            AT_ONCE,
-            query.into_tensor_arg(),
-            key.into_tensor_arg(),
-            value.into_tensor_arg(),
-            first.into_tensor_arg(),
-            out.into_tensor_arg(),
-            log_sums.into_tensor_arg(),
-            1.0 / (head as f32).sqrt(),
-            sizes,
-            of,
-        );
+        let (count, scale) = (a_cube_a_piece(&query, sizes), 1.0 / (head as f32).sqrt());
+        run!(forward::forward, &client, count, [query, key, value, first, out, log_sums], scale, sizes, of);
     });
     let [out, log_sums] = [out, log_sums].map(Tensor::<4>::from_dispatch);
     Flashed { out: out.swap_dims(1, 2), log_sums, first }
@@ -99,83 +81,18 @@ pub(crate) fn flash_backward([query, key, value]: [Tensor<4>; 3], made: Flashed,
         let (log_sums, first) = (plain(log_sums), plain(first));
         let (client, of) = (query.client.clone(), element(&query));
         let sizes = sizes_for(&query, &key).expect("matrix units that take these heads");
-        let dim = CubeDim::new_2d(sizes.units as u32, sizes.planes() as u32);
-        if sizes.registers {
-            registers::backward::queries::launch(
-                &client,
-                a_cube_a_piece(&query, sizes),
-                dim,
-                AT_ONCE,
-                2,
-                query.clone().into_tensor_arg(),
-                key.clone().into_tensor_arg(),
-                value.clone().into_tensor_arg(),
-                out.into_tensor_arg(),
-                dy.clone().into_tensor_arg(),
-                log_sums.clone().into_tensor_arg(),
-                first.clone().into_tensor_arg(),
-                dquery.into_tensor_arg(),
-                slopes.clone().into_tensor_arg(),
-                scale,
-                sizes,
-                of,
-            );
-            registers::backward::keys::launch(
-                &client,
-                a_cube_a_piece(&key, sizes),
-                dim,
-                AT_ONCE,
-                2,
-                query.into_tensor_arg(),
-                key.into_tensor_arg(),
-                value.into_tensor_arg(),
-                dy.into_tensor_arg(),
-                log_sums.into_tensor_arg(),
-                slopes.into_tensor_arg(),
-                first.into_tensor_arg(),
-                dkey.into_tensor_arg(),
-                dvalue.into_tensor_arg(),
-                scale,
-                sizes,
-                of,
-            );
-            return;
-        }
-        backward::queries::launch(
+        let (by_query, by_key) = (a_cube_a_piece(&query, sizes), a_cube_a_piece(&key, sizes));
+        let again = [&query, &key, &value, &dy, &log_sums, &first, &slopes].map(Clone::clone);
+        let [q, k, v, d, sums, seen, made] = again;
+        run!(backward::queries, &client, by_query, [q, k, v, out, d, sums, seen, dquery, made], scale, sizes, of);
+        run!(
+            backward::keys,
             &client,
-            a_cube_a_piece(&query, sizes),
-            dim,
-            AT_ONCE,
-            query.clone().into_tensor_arg(),
-            key.clone().into_tensor_arg(),
-            value.clone().into_tensor_arg(),
-            out.into_tensor_arg(),
-            dy.clone().into_tensor_arg(),
-            log_sums.clone().into_tensor_arg(),
-            first.clone().into_tensor_arg(),
-            dquery.into_tensor_arg(),
-            slopes.clone().into_tensor_arg(),
+            by_key,
+            [query, key, value, dy, log_sums, slopes, first, dkey, dvalue],
             scale,
             sizes,
-            of,
-        );
-        backward::keys::launch(
-            &client,
-            a_cube_a_piece(&key, sizes),
-            dim,
-            AT_ONCE,
-            query.into_tensor_arg(),
-            key.into_tensor_arg(),
-            value.into_tensor_arg(),
-            dy.into_tensor_arg(),
-            log_sums.into_tensor_arg(),
-            slopes.into_tensor_arg(),
-            first.into_tensor_arg(),
-            dkey.into_tensor_arg(),
-            dvalue.into_tensor_arg(),
-            scale,
-            sizes,
-            of,
+            of
         );
     });
     let [dquery, dkey, dvalue, _] = made.map(|made| Tensor::<4>::from_dispatch(made).swap_dims(1, 2));
