@@ -3,7 +3,7 @@
 
 use super::{
     sizes::{AT_ONCE, Sizes},
-    tiles::{add, choose, fetch, keep, piece, products, rows, scores, shares, spot, start, sums},
+    tiles::{add, choose, fetch, keep, piece, products, reach, rows, scores, shares, spot, start, sums},
 };
 use burn_cubecl::cubecl::{
     self,
@@ -38,23 +38,19 @@ pub(super) fn queries<F: Float, N: Size>(
     let mut places = Shared::<[f32]>::new_slice(comptime!(sizes.all_units()));
 
     let seq = query.shape(2);
-    let from = ((seq - 1) / sizes.piece - CUBE_POS_X as usize) * sizes.piece;
-    let (batch, head) = (CUBE_POS_Z as usize, CUBE_POS_Y as usize);
-    let kv_head = head / sizes.groups;
+    let reach = reach(seq, first, sizes);
+    let from = reach.from;
     let spot = spot(sizes);
     let (row, place) = (spot.row, from + spot.row);
-    let line = (batch % first.shape(0)) * seq;
-    let begin = usize::cast_from(first[line + from]) / sizes.piece * sizes.piece;
-    let end = min(from + sizes.piece, seq);
     let near = min(place, seq - 1);
-    let lowest = usize::cast_from(first[line + near]);
-    let own = (batch * query.shape(1) + head) * seq;
+    let lowest = usize::cast_from(first[reach.line + near]);
+    let own = (reach.batch * query.shape(1) + reach.head) * seq;
     let log_sum = log_sums[own + near];
-    let key_at = start(key, kv_head);
-    let value_at = start(value, kv_head);
+    let key_at = start(key, reach.kv_head);
+    let value_at = start(value, reach.kv_head);
 
-    fetch(out, start(out, head), from, &mut keys, sizes);
-    fetch(dy, start(dy, head), from, &mut values, sizes);
+    fetch(out, start(out, reach.head), from, &mut keys, sizes);
+    fetch(dy, start(dy, reach.head), from, &mut values, sizes);
     sync_cube();
     let douts = rows(&values, sizes);
     let mut sum = 0.0f32;
@@ -77,13 +73,13 @@ pub(super) fn queries<F: Float, N: Size>(
     if spot.part == 0 && place < seq {
         slopes[own + place] = slope;
     }
-    fetch(query, start(query, head), from, &mut keys, sizes);
+    fetch(query, start(query, reach.head), from, &mut keys, sizes);
     sync_cube();
     let queries = rows(&keys, sizes);
 
     let made = sums(sizes);
-    let mut at = begin;
-    while at < end {
+    let mut at = reach.begin;
+    while at < reach.end {
         sync_cube();
         fetch(key, key_at, at, &mut keys, sizes);
         fetch(value, value_at, at, &mut values, sizes);

@@ -2,7 +2,7 @@
 
 use super::{
     sizes::Sizes,
-    tiles::{add, choose, fetch, keep, piece, products, rows, scores, shares, spot, start, sums},
+    tiles::{add, choose, fetch, keep, piece, products, reach, rows, scores, shares, spot, start, sums},
 };
 use burn_cubecl::cubecl::{
     self,
@@ -32,26 +32,22 @@ pub(super) fn forward<F: Float, N: Size>(
     let mut totals = Shared::<[f32]>::new_slice(comptime!(sizes.all_units()));
 
     let seq = query.shape(2);
-    let from = ((seq - 1) / sizes.piece - CUBE_POS_X as usize) * sizes.piece;
-    let (batch, head) = (CUBE_POS_Z as usize, CUBE_POS_Y as usize);
-    let kv_head = head / sizes.groups;
+    let reach = reach(seq, first, sizes);
+    let from = reach.from;
     let spot = spot(sizes);
     let (row, place) = (spot.row, from + spot.row);
-    let line = (batch % first.shape(0)) * seq;
-    let begin = usize::cast_from(first[line + from]) / sizes.piece * sizes.piece;
-    let end = min(from + sizes.piece, seq);
-    let lowest = usize::cast_from(first[line + min(place, seq - 1)]);
-    let key_at = start(key, kv_head);
-    let value_at = start(value, kv_head);
+    let lowest = usize::cast_from(first[reach.line + min(place, seq - 1)]);
+    let key_at = start(key, reach.kv_head);
+    let value_at = start(value, reach.kv_head);
 
-    fetch(query, start(query, head), from, &mut keys, sizes);
+    fetch(query, start(query, reach.head), from, &mut keys, sizes);
     sync_cube();
     let queries = rows(&keys, sizes);
 
     let mut most = f32::new(-3.0e38);
     let mut total = 0.0f32;
-    let mut at = begin;
-    while at < end {
+    let mut at = reach.begin;
+    while at < reach.end {
         sync_cube();
         fetch(key, key_at, at, &mut keys, sizes);
         sync_cube();
@@ -89,12 +85,12 @@ pub(super) fn forward<F: Float, N: Size>(
     }
     let log_sum = most + whole.ln();
     if spot.part == 0 && place < seq {
-        log_sums[(batch * query.shape(1) + head) * seq + place] = log_sum;
+        log_sums[(reach.batch * query.shape(1) + reach.head) * seq + place] = log_sum;
     }
 
     let made = sums(sizes);
-    let mut at = begin;
-    while at < end {
+    let mut at = reach.begin;
+    while at < reach.end {
         sync_cube();
         fetch(key, key_at, at, &mut keys, sizes);
         fetch(value, value_at, at, &mut values, sizes);

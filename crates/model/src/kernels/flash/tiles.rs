@@ -21,6 +21,31 @@ pub(super) fn spot(#[comptime] sizes: Sizes) -> Spot {
     Spot { row: plane * sizes.tile + lane / parts, part: lane % parts }
 }
 
+/// Which queries a cube has, and which keys it goes through for them.
+#[derive(CubeType)]
+pub(super) struct Reach {
+    pub(super) batch: usize,
+    pub(super) head: usize,
+    pub(super) kv_head: usize,
+    /// Its first query.
+    pub(super) from: usize,
+    /// Where the first keys of the batch's queries begin.
+    pub(super) line: usize,
+    /// The first piece of keys, and behind the last key.
+    pub(super) begin: usize,
+    pub(super) end: usize,
+}
+
+/// Of this cube: the last queries, which have the most keys, come first. `first`: the first key that each query sees.
+#[cube]
+pub(super) fn reach(seq: usize, first: &Memory<f32>, #[comptime] sizes: Sizes) -> Reach {
+    let from = ((seq - 1) / sizes.piece - CUBE_POS_X as usize) * sizes.piece;
+    let (batch, head) = (CUBE_POS_Z as usize, CUBE_POS_Y as usize);
+    let line = (batch % first.shape(0)) * seq;
+    let begin = usize::cast_from(first[line + from]) / sizes.piece * sizes.piece;
+    Reach { batch, head, kv_head: head / sizes.groups, from, line, begin, end: min(from + sizes.piece, seq) }
+}
+
 /// Rows of the head at `start` from row `from` on, into shared memory; the last again for those behind it, which count for
 /// nothing. All are asked for before any is there.
 #[cube]

@@ -3,11 +3,11 @@
 use super::{
     super::{
         sizes::{AT_ONCE, Sizes},
-        tiles::{fetch, piece, start},
+        tiles::{fetch, piece, reach, start},
     },
-    DOUBLINGS, Pair, ROWS, add, doubled,
-    forward::seen,
-    keep, operand, products, rows, spot, total, wide,
+    ROWS, add, keep, operand, products, rows,
+    scores::{DOUBLINGS, raised, raised_by, seen, seen_by, seen_or, slanted, slanted_by, total},
+    spot, wide,
 };
 use burn_cubecl::cubecl::{
     self,
@@ -34,25 +34,20 @@ pub(in super::super) fn queries<F: Float, N: Size, P: Size>(
     let mut values = piece::<F, N>(sizes);
 
     let seq = query.shape(2);
-    let from = ((seq - 1) / sizes.piece - CUBE_POS_X as usize) * sizes.piece;
-    let (batch, head) = (CUBE_POS_Z as usize, CUBE_POS_Y as usize);
-    let kv_head = head / sizes.groups;
+    let reach = reach(seq, first, sizes);
+    let from = reach.from;
     let spot = spot();
-    let line = (batch % first.shape(0)) * seq;
-    let begin = usize::cast_from(first[line + from]) / sizes.piece * sizes.piece;
-    let end = min(from + sizes.piece, seq);
-    let first_query = from;
-    let latest = usize::cast_from(first[line + end - 1]);
-    let seen = seen(first, line, from + spot.row, seq);
-    let own = (batch * query.shape(1) + head) * seq;
+    let latest = usize::cast_from(first[reach.line + reach.end - 1]);
+    let seen = seen(first, reach.line, from + spot.row, seq);
+    let own = (reach.batch * query.shape(1) + reach.head) * seq;
     let power = scale * f32::new(DOUBLINGS);
     let log_above = log_sums[own + min(seen.place.0, seq - 1)] * f32::new(DOUBLINGS);
     let log_below = log_sums[own + min(seen.place.1, seq - 1)] * f32::new(DOUBLINGS);
-    let key_at = start(key, kv_head);
-    let value_at = start(value, kv_head);
+    let key_at = start(key, reach.kv_head);
+    let value_at = start(value, reach.kv_head);
 
-    fetch(out, start(out, head), from, &mut keys, sizes);
-    fetch(dy, start(dy, head), from, &mut values, sizes);
+    fetch(out, start(out, reach.head), from, &mut keys, sizes);
+    fetch(dy, start(dy, reach.head), from, &mut values, sizes);
     sync_cube();
     let douts = rows(&values, sizes);
     let slope_above = along(&keys, &values, spot.row, sizes);
@@ -66,40 +61,40 @@ pub(in super::super) fn queries<F: Float, N: Size, P: Size>(
         }
     }
     sync_cube();
-    fetch(query, start(query, head), from, &mut keys, sizes);
+    fetch(query, start(query, reach.head), from, &mut keys, sizes);
     sync_cube();
     let queries = rows(&keys, sizes);
 
     let mut made = wide(sizes);
-    let mut at = begin;
-    while at < end {
+    let mut at = reach.begin;
+    while at < reach.end {
         sync_cube();
         fetch(key, key_at, at, &mut keys, sizes);
         fetch(value, value_at, at, &mut values, sizes);
         sync_cube();
         // Every query of the cube sees every key of the piece.
-        let whole = at + sizes.piece <= first_query && at >= latest;
+        let whole = at + sizes.piece <= from && at >= latest;
         #[unroll]
         for chunk in 0..comptime!(sizes.piece / ROWS) {
-            let from = comptime!(chunk * ROWS);
-            let mut shares = products(&queries, &keys, from, sizes);
-            let mut slant = products(&douts, &values, from, sizes);
+            let some = comptime!(chunk * ROWS);
+            let mut shares = products(&queries, &keys, some, sizes);
+            let mut slant = products(&douts, &values, some, sizes);
             shares.first[0] = raised(shares.first[0], power, log_above);
             shares.first[1] = raised(shares.first[1], power, log_below);
             shares.second[0] = raised(shares.second[0], power, log_above);
             shares.second[1] = raised(shares.second[1], power, log_below);
             if !whole {
-                let column = at + from + spot.column;
-                shares.first[0] = seen_of(shares.first[0], column, seen.lowest.0, seen.place.0);
-                shares.first[1] = seen_of(shares.first[1], column, seen.lowest.1, seen.place.1);
-                shares.second[0] = seen_of(shares.second[0], column + 8, seen.lowest.0, seen.place.0);
-                shares.second[1] = seen_of(shares.second[1], column + 8, seen.lowest.1, seen.place.1);
+                let column = at + some + spot.column;
+                shares.first[0] = seen_or(shares.first[0], column, seen.lowest.0, seen.place.0, 0.0f32);
+                shares.first[1] = seen_or(shares.first[1], column, seen.lowest.1, seen.place.1, 0.0f32);
+                shares.second[0] = seen_or(shares.second[0], column + 8, seen.lowest.0, seen.place.0, 0.0f32);
+                shares.second[1] = seen_or(shares.second[1], column + 8, seen.lowest.1, seen.place.1, 0.0f32);
             }
             slant.first[0] = slanted(shares.first[0], slant.first[0], slope_above * scale, scale);
             slant.first[1] = slanted(shares.first[1], slant.first[1], slope_below * scale, scale);
             slant.second[0] = slanted(shares.second[0], slant.second[0], slope_above * scale, scale);
             slant.second[1] = slanted(shares.second[1], slant.second[1], slope_below * scale, scale);
-            add(&operand::<F>(&slant), &keys, from, &mut made, sizes);
+            add(&operand::<F>(&slant), &keys, some, &mut made, sizes);
         }
         at += sizes.piece;
     }
@@ -226,80 +221,4 @@ fn along<F: Float, N: Size>(
         i += 4;
     }
     total(sum)
-}
-
-/// e to the power of scores, as shares of a sum whose logarithm is `log_sum`; `power` makes scores of products, and both are powers
-/// of 2.
-#[cube]
-fn raised(products: Vector<f32, Pair>, power: f32, log_sum: f32) -> Vector<f32, Pair> {
-    let mut shares = products;
-    #[unroll]
-    for of in 0..2usize {
-        shares.insert(of, doubled(products.extract(of) * power - log_sum));
-    }
-    shares
-}
-
-/// The shares of the keys from `column` on, 0 for those that the query doesn't see.
-#[cube]
-fn seen_of(shares: Vector<f32, Pair>, column: usize, lowest: usize, place: usize) -> Vector<f32, Pair> {
-    let mut found = shares;
-    #[unroll]
-    for of in 0..2usize {
-        let seen = column + of >= lowest && column + of <= place;
-        found.insert(of, select(seen, shares.extract(of), 0.0f32));
-    }
-    found
-}
-
-/// The gradient of products that `shares` were made of. `slope` is scaled.
-#[cube]
-fn slanted(shares: Vector<f32, Pair>, dshares: Vector<f32, Pair>, slope: f32, scale: f32) -> Vector<f32, Pair> {
-    shares * (dshares * Vector::new(scale) - Vector::new(slope))
-}
-
-/// As [`raised`], for queries from `column` of the piece.
-#[cube]
-fn raised_by(products: Vector<f32, Pair>, column: usize, power: f32, logs: &Shared<[f32]>) -> Vector<f32, Pair> {
-    let mut shares = products;
-    #[unroll]
-    for of in 0..2usize {
-        shares.insert(of, doubled(products.extract(of) * power - logs[column + of]));
-    }
-    shares
-}
-
-/// The shares that queries from `column` of the piece at `at` have of the key at `place`, 0 for those that don't see it.
-#[cube]
-fn seen_by(
-    shares: Vector<f32, Pair>,
-    column: usize,
-    at: usize,
-    place: usize,
-    lowest: &Shared<[u32]>,
-) -> Vector<f32, Pair> {
-    let mut found = shares;
-    #[unroll]
-    for of in 0..2usize {
-        let seen = at + column + of >= place && lowest[column + of] as usize <= place;
-        found.insert(of, select(seen, shares.extract(of), 0.0f32));
-    }
-    found
-}
-
-/// As [`slanted`], for queries from `column` of the piece.
-#[cube]
-fn slanted_by(
-    shares: Vector<f32, Pair>,
-    dshares: Vector<f32, Pair>,
-    column: usize,
-    scale: f32,
-    slopes: &Shared<[f32]>,
-) -> Vector<f32, Pair> {
-    let mut slants = shares;
-    #[unroll]
-    for of in 0..2usize {
-        slants.insert(of, shares.extract(of) * (dshares.extract(of) * scale - slopes[column + of]));
-    }
-    slants
 }

@@ -3,21 +3,16 @@
 use super::{
     super::{
         sizes::Sizes,
-        tiles::{fetch, piece, start},
+        tiles::{fetch, piece, reach, start},
     },
-    DOUBLINGS, Pair, ROWS, Sums, add, doubled, keep, largest, operand, products, rows, spot, total, wide,
+    ROWS, Sums, add, keep, operand, products, rows,
+    scores::{DOUBLINGS, both, doubled, faded, larger, largest, raised, seen, seen_or, total},
+    spot, wide,
 };
 use burn_cubecl::cubecl::{
     self,
     prelude::{Tensor as Memory, *},
 };
-
-/// What a unit's two rows of queries see: keys from the first number to the second.
-#[derive(CubeType)]
-pub(super) struct Seen {
-    pub(super) lowest: (usize, usize),
-    pub(super) place: (usize, usize),
-}
 
 /// As [`super::super::forward`].
 #[cube(launch)]
@@ -36,19 +31,15 @@ pub(in super::super) fn forward<F: Float, N: Size, P: Size>(
     let mut values = piece::<F, N>(sizes);
 
     let seq = query.shape(2);
-    let from = ((seq - 1) / sizes.piece - CUBE_POS_X as usize) * sizes.piece;
-    let (batch, head) = (CUBE_POS_Z as usize, CUBE_POS_Y as usize);
-    let kv_head = head / sizes.groups;
+    let reach = reach(seq, first, sizes);
+    let from = reach.from;
     let spot = spot();
-    let line = (batch % first.shape(0)) * seq;
-    let begin = usize::cast_from(first[line + from]) / sizes.piece * sizes.piece;
-    let end = min(from + sizes.piece, seq);
-    let seen = seen(first, line, from + spot.row, seq);
-    let latest = usize::cast_from(first[line + end - 1]);
-    let key_at = start(key, kv_head);
-    let value_at = start(value, kv_head);
+    let seen = seen(first, reach.line, from + spot.row, seq);
+    let latest = usize::cast_from(first[reach.line + reach.end - 1]);
+    let key_at = start(key, reach.kv_head);
+    let value_at = start(value, reach.kv_head);
 
-    fetch(query, start(query, head), from, &mut keys, sizes);
+    fetch(query, start(query, reach.head), from, &mut keys, sizes);
     sync_cube();
     let queries = rows(&keys, sizes);
 
@@ -58,8 +49,8 @@ pub(in super::super) fn forward<F: Float, N: Size, P: Size>(
     let mut most_below = f32::new(-3.0e38);
     let mut total_above = 0.0f32;
     let mut total_below = 0.0f32;
-    let mut at = begin;
-    while at < end {
+    let mut at = reach.begin;
+    while at < reach.end {
         sync_cube();
         fetch(key, key_at, at, &mut keys, sizes);
         fetch(value, value_at, at, &mut values, sizes);
@@ -74,10 +65,10 @@ pub(in super::super) fn forward<F: Float, N: Size, P: Size>(
             let mut sums = products(&queries, &keys, comptime!(chunk * ROWS), sizes);
             if !whole {
                 let column = at + chunk * ROWS + spot.column;
-                sums.first[0] = hidden(sums.first[0], column, seen.lowest.0, seen.place.0);
-                sums.first[1] = hidden(sums.first[1], column, seen.lowest.1, seen.place.1);
-                sums.second[0] = hidden(sums.second[0], column + 8, seen.lowest.0, seen.place.0);
-                sums.second[1] = hidden(sums.second[1], column + 8, seen.lowest.1, seen.place.1);
+                sums.first[0] = seen_or(sums.first[0], column, seen.lowest.0, seen.place.0, f32::new(LEAST));
+                sums.first[1] = seen_or(sums.first[1], column, seen.lowest.1, seen.place.1, f32::new(LEAST));
+                sums.second[0] = seen_or(sums.second[0], column + 8, seen.lowest.0, seen.place.0, f32::new(LEAST));
+                sums.second[1] = seen_or(sums.second[1], column + 8, seen.lowest.1, seen.place.1, f32::new(LEAST));
             }
             above = max(above, max(larger(sums.first[0]), larger(sums.second[0])));
             below = max(below, max(larger(sums.first[1]), larger(sums.second[1])));
@@ -105,10 +96,10 @@ pub(in super::super) fn forward<F: Float, N: Size, P: Size>(
         #[unroll]
         for chunk in 0..comptime!(sizes.piece / ROWS) {
             let sums = scores.index_mut(chunk);
-            sums.first[0] = raised(sums.first[0], above, scale);
-            sums.first[1] = raised(sums.first[1], below, scale);
-            sums.second[0] = raised(sums.second[0], above, scale);
-            sums.second[1] = raised(sums.second[1], below, scale);
+            sums.first[0] = raised(sums.first[0], scale, above);
+            sums.first[1] = raised(sums.first[1], scale, below);
+            sums.second[0] = raised(sums.second[0], scale, above);
+            sums.second[1] = raised(sums.second[1], scale, below);
             total_above += both(sums.first[0]) + both(sums.second[0]);
             total_below += both(sums.first[1]) + both(sums.second[1]);
             add(&operand::<F>(scores.index(chunk)), &values, comptime!(chunk * ROWS), &mut made, sizes);
@@ -119,7 +110,7 @@ pub(in super::super) fn forward<F: Float, N: Size, P: Size>(
     let total_above = total(total_above);
     let total_below = total(total_below);
     if spot.column == 0 {
-        let own = (batch * query.shape(1) + head) * seq;
+        let own = (reach.batch * query.shape(1) + reach.head) * seq;
         if seen.place.0 < seq {
             log_sums[own + seen.place.0] = most_above * scale / f32::new(DOUBLINGS) + total_above.ln();
         }
@@ -130,58 +121,7 @@ pub(in super::super) fn forward<F: Float, N: Size, P: Size>(
     keep(&made, from, &spot, 1.0f32 / total_above, 1.0f32 / total_below, out, sizes);
 }
 
-/// What the queries at `place` and eight behind it see.
-#[cube]
-pub(super) fn seen(first: &Memory<f32>, line: usize, place: usize, seq: usize) -> Seen {
-    Seen {
-        lowest: (
-            usize::cast_from(first[line + min(place, seq - 1)]),
-            usize::cast_from(first[line + min(place + 8, seq - 1)]),
-        ),
-        place: (place, place + 8),
-    }
-}
-
 /// Far below every score, and with room to take such a number from it.
 const LEAST: f32 = -1.0e30;
 /// Above it, and below every score, too.
 const MORE: f32 = LEAST / 10.0;
-
-/// Products with the keys from `column` on, least for those that the query doesn't see.
-#[cube]
-fn hidden(products: Vector<f32, Pair>, column: usize, lowest: usize, place: usize) -> Vector<f32, Pair> {
-    let mut scores = products;
-    #[unroll]
-    for of in 0..2usize {
-        let seen = column + of >= lowest && column + of <= place;
-        scores.insert(of, select(seen, products.extract(of), f32::new(LEAST)));
-    }
-    scores
-}
-
-/// What e to the power of each score is of that of the largest, which `most` is as a power of 2.
-#[cube]
-fn raised(products: Vector<f32, Pair>, most: f32, scale: f32) -> Vector<f32, Pair> {
-    let mut shares = products;
-    #[unroll]
-    for of in 0..2usize {
-        shares.insert(of, doubled(products.extract(of) * scale - most));
-    }
-    shares
-}
-
-/// What was added up for a smaller largest score.
-#[cube]
-fn faded(sums: Vector<f32, Pair>, fade: f32) -> Vector<f32, Pair> {
-    sums * Vector::new(fade)
-}
-
-#[cube]
-fn larger(pair: Vector<f32, Pair>) -> f32 {
-    max(pair.extract(0usize), pair.extract(1usize))
-}
-
-#[cube]
-fn both(pair: Vector<f32, Pair>) -> f32 {
-    pair.extract(0usize) + pair.extract(1usize)
-}

@@ -7,6 +7,7 @@
 
 pub(super) mod backward;
 pub(super) mod forward;
+mod scores;
 
 use super::sizes::{AT_ONCE, Sizes};
 use burn_cubecl::cubecl::{
@@ -163,31 +164,6 @@ pub(super) fn operand<F: Float>(sums: &Sums) -> Array<Vector<F, Pair>> {
     operand[2] = Vector::<F, Pair>::cast_from(sums.second[0]);
     operand[3] = Vector::<F, Pair>::cast_from(sums.second[1]);
     operand
-}
-
-/// What a score is multiplied by so that 2 to its power is what e to the score's would be.
-pub(super) const DOUBLINGS: f32 = std::f32::consts::LOG2_E;
-
-/// 2 to the power of x, within 2 of f32's last places, 0 far below 0 (PTX ISA, `ex2.approx`).
-#[cube]
-pub(super) fn doubled(x: f32) -> f32 {
-    let made: f32;
-    gpu_asm!("ex2.approx.ftz.f32 {made}, {x};", made = out(_) made, x = in(_) x, options(pure, nomem));
-    made
-}
-
-/// The largest of the four units that share a row.
-#[cube]
-pub(super) fn largest(value: f32) -> f32 {
-    let value = max(value, plane_shuffle_xor(value, 1u32));
-    max(value, plane_shuffle_xor(value, 2u32))
-}
-
-/// The sum over the four units that share a row.
-#[cube]
-pub(super) fn total(value: f32) -> f32 {
-    let value = value + plane_shuffle_xor(value, 1u32);
-    value + plane_shuffle_xor(value, 2u32)
 }
 
 /// Writes sums by place, `[batch, seq, heads, head]`, the unit's two rows each times its factor.
